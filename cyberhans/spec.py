@@ -1,0 +1,277 @@
+"""What is computed from one stream: the Spec of SPEC.md section 2, its digest, and the rule that picks one."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import math
+import struct
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cyberhans.errors import CyberHansError
+
+ARITHMETIC_VERSION = 1
+FRAME_LENGTHS = (64, 128, 256, 512, 1024, 2048)
+MAX_WINDOW = 1 << 20
+MAX_FRAMES = 32767
+MAX_FEATURES = 255
+MAX_BANDS = 64
+LOADABLE_FEATURES = 127  # emlearn's loadable trees take no more
+SIZES = ("tiny", "small", "full")
+LONGEST_FRAME = {"tiny": 256, "small": 512, "full": 2048}
+
+
+class Family(enum.IntFlag):
+    """Feature families beside the band means, which are always computed."""
+
+    SPREAD = 1
+    STATISTICS = 2
+    DIFFERENCES = 4
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame length and its band edges in bins: band b is a triangle from edges[b] over edges[b+1] to edges[b+2]."""
+
+    length: int
+    edges: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.length not in FRAME_LENGTHS:
+            raise CyberHansError(f"frame length {self.length}: choose one of {', '.join(map(str, FRAME_LENGTHS))}")
+        if not 1 <= self.bands <= MAX_BANDS:
+            raise CyberHansError(f"frame of {self.length} has {self.bands} bands: choose 1 to {MAX_BANDS}")
+        rising = all(a < b for a, b in zip(self.edges, self.edges[1:], strict=False))
+        if not rising or self.edges[0] < 1 or self.edges[-1] > self.length // 2:
+            raise CyberHansError(f"frame of {self.length}: band edges must rise strictly within 1 to {self.length // 2}")
+
+    @property
+    def bands(self) -> int:
+        return len(self.edges) - 2
+
+
+@dataclass(frozen=True)
+class Spec:
+    """See SPEC.md section 2 for every field and bound. rate_mhz is in 1/1000 Hz, window and hop in sample frames."""
+
+    rate_mhz: int
+    channels: int
+    window: int
+    hop: int
+    families: Family
+    frames: tuple[Frame, ...]
+
+    def __post_init__(self) -> None:
+        self._check("rate", self.rate_mhz / 1000, 100, 100_000, "Hz")
+        self._check("channels", self.channels, 1, 6, "")
+        self._check("window", self.window, 64, MAX_WINDOW, "samples")
+        self._check("hop", self.hop, self.window, MAX_WINDOW, "samples")
+        lengths = [frame.length for frame in self.frames]
+        if len(lengths) not in (1, 2) or lengths != sorted(set(lengths)):
+            raise CyberHansError(f"frame lengths {lengths}: give one or two different ones, short first")
+        if lengths[-1] > self.window:
+            raise CyberHansError(f"window of {self.window} samples is shorter than its frame of {lengths[-1]}")
+        if self.frame_count(self.frames[0]) > MAX_FRAMES:
+            raise CyberHansError(f"window of {self.window} holds more than {MAX_FRAMES} frames of {lengths[0]}")
+        if self.features > MAX_FEATURES:
+            raise CyberHansError(f"{self.features} features: at most {MAX_FEATURES}; take fewer bands or families")
+
+    @staticmethod
+    def _check(name: str, value: float, low: float, high: float, unit: str) -> None:
+        if not low <= value <= high:
+            raise CyberHansError(f"{name} {value:g} {unit}".rstrip() + f": must be {low:g} to {high:g}")
+
+    @property
+    def rate_hz(self) -> float:
+        return self.rate_mhz / 1000
+
+    @property
+    def longest(self) -> int:
+        """The longest frame length."""
+        return self.frames[-1].length
+
+    @property
+    def channel_bands(self) -> int:
+        """Bands over all channels and frame lengths."""
+        return self.channels * sum(frame.bands for frame in self.frames)
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Channel pairs whose band means are subtracted (SPEC.md section 6)."""
+        if self.channels == 3:
+            return ((0, 1), (0, 2), (1, 2))
+        return tuple((0, k) for k in range(1, self.channels))
+
+    def frame_count(self, frame: Frame) -> int:
+        """How many frames of this length a window holds."""
+        return 1 + (self.window - frame.length) // (frame.length // 2)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """One name per feature, in order: 'c0.n256.b3.mean', 'c1.level', 'c0-c1.n256.b3'."""
+        names: list[str] = []
+        for frame in self.frames:
+            for kind in ("mean", "spread") if Family.SPREAD in self.families else ("mean",):
+                names += [f"c{c}.n{frame.length}.b{b}.{kind}" for c in range(self.channels) for b in range(frame.bands)]
+        if Family.STATISTICS in self.families:
+            kinds = ("level", "crest", "kurtosis", "diff.level", "diff.crest", "diff.kurtosis")
+            names += [f"c{c}.{kind}" for c in range(self.channels) for kind in kinds]
+        if Family.DIFFERENCES in self.families:
+            names += [
+                f"c{i}-c{j}.n{frame.length}.b{b}"
+                for frame in self.frames for i, j in self.pairs for b in range(frame.bands)
+            ]  # fmt: skip
+        return tuple(names)
+
+    @property
+    def features(self) -> int:
+        return len(self.feature_names)
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes; SPEC.md section 2 gives the packed fields."""
+        packed = struct.pack("<HBBIIIB", ARITHMETIC_VERSION, self.channels, int(self.families),
+                             self.rate_mhz, self.window, self.hop, len(self.frames))  # fmt: skip
+        for frame in self.frames:
+            packed += struct.pack(f"<HB{len(frame.edges)}H", frame.length, frame.bands, *frame.edges)
+        return hashlib.sha256(packed).digest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form in detector.json and in Spec files."""
+        return {
+            "rate_hz": self.rate_hz,
+            "channels": self.channels,
+            "window": self.window,
+            "hop": self.hop,
+            "families": [family.name.lower() for family in Family if family in self.families and family.name],
+            "frames": [{"length": frame.length, "edges": list(frame.edges)} for frame in self.frames],
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Spec:
+        """From to_dict(), or with a frame's `bands`, `scale`, `low_hz`, `high_hz` in place of its `edges`."""
+        try:
+            rate = float(fields["rate_hz"])
+            window = int(fields["window"])
+            return cls(
+                rate_mhz=round(rate * 1000),
+                channels=int(fields["channels"]),
+                window=window,
+                hop=int(fields.get("hop", window)),
+                families=Family(sum(Family[name.upper()] for name in fields.get("families", []))),
+                frames=tuple(_frame_from_dict(frame, rate) for frame in fields["frames"]),
+            )
+        except KeyError as missing:
+            raise CyberHansError(f"Spec: unknown or missing field {missing}; see SPEC.md section 2") from None
+        except (TypeError, ValueError) as wrong:
+            raise CyberHansError(f"Spec: {wrong}; see SPEC.md section 2") from None
+
+
+def _frame_from_dict(fields: Mapping[str, Any], rate_hz: float) -> Frame:
+    length = int(fields["length"])
+    if "edges" in fields:
+        return Frame(length, tuple(int(edge) for edge in fields["edges"]))
+    return Frame(length, band_edges(length, rate_hz, int(fields["bands"]), fields.get("scale", "log"),
+                                    fields.get("low_hz"), fields.get("high_hz")))  # fmt: skip
+
+
+def load_spec(path: str | Path) -> Spec:
+    """Read a Spec from a TOML file with the fields of Spec.to_dict()."""
+    try:
+        with open(path, "rb") as file:
+            return Spec.from_dict(tomllib.load(file))
+    except OSError as error:
+        raise CyberHansError(f"{path}: {error.strerror}; --spec takes auto, tiny, small, full or a TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CyberHansError(f"{path}: not TOML: {error}") from None
+
+
+def band_edges(
+    length: int, rate_hz: float, bands: int, scale: str = "log",
+    low_hz: float | None = None, high_hz: float | None = None,
+) -> tuple[int, ...]:  # fmt: skip
+    """bands + 2 bin numbers, evenly spaced on `scale` (log, linear or mel), each at least one bin above the last.
+
+    mel is 2595 log10(1 + f/700) (O'Shaughnessy 1987). Defaults: from bin 1 to half the rate.
+    """
+    warp, unwarp = _scale(scale)
+    bin_hz, top = rate_hz / length, length // 2
+    low = min(max(1.0, (low_hz or 0.0) / bin_hz), float(top))
+    high = min(high_hz / bin_hz if high_hz else float(top), float(top))
+    if bands < 1 or high - low < bands + 1:
+        raise CyberHansError(f"{bands} bands do not fit between {low * bin_hz:g} and {high * bin_hz:g} Hz at frame {length}")
+    a, b = warp(low * bin_hz), warp(high * bin_hz)
+    edges: list[int] = []
+    for k in range(bands + 2):
+        ideal = round(unwarp(a + (b - a) * k / (bands + 1)) / bin_hz)
+        latest = top - (bands + 1 - k)  # leaves room for the edges still to come
+        edges.append(min(max(ideal, edges[-1] + 1 if edges else 1), latest))
+    return tuple(edges)
+
+
+def _scale(scale: str) -> tuple[Any, Any]:
+    if scale == "log":
+        return math.log, math.exp
+    if scale == "linear":
+        return (lambda f: f), (lambda f: f)
+    if scale == "mel":
+        return (lambda f: 2595 * math.log10(1 + f / 700)), (lambda m: 700 * (10 ** (m / 2595) - 1))
+    raise CyberHansError(f"scale {scale!r}: choose log, linear or mel")
+
+
+def size_for_ram(ram_bytes: int) -> str:
+    """The named size that `auto` takes for a board: full from 64 KiB of RAM, small from 16 KiB, else tiny."""
+    if ram_bytes >= 64 * 1024:
+        return "full"
+    return "small" if ram_bytes >= 16 * 1024 else "tiny"
+
+
+def design(size: str, rate_hz: float, channels: int, segment_len: int) -> Spec:
+    """The one rule from rate, channels and segment length (samples without a gap) to a Spec of a named size.
+
+    Window: 2 s where segments last 30 s or more, else 0.2 s, but at least 1024 samples and at most the segment.
+    Frames: the longest is the largest power of two within half a window and the size's limit (full with several
+    channels: 1024); `full` adds a short one, a quarter of it and at most 256. Bands are log-spaced. Statistics always;
+    channel differences where all features then stay within 127.
+    """
+    if size not in SIZES:
+        raise CyberHansError(f"spec {size!r}: choose auto, {', '.join(SIZES)} or a TOML file")
+    seconds = 2.0 if segment_len >= 30 * rate_hz else 0.2
+    window = min(segment_len, MAX_WINDOW, max(1024, round(seconds * rate_hz)))
+    if window < 2 * FRAME_LENGTHS[0]:
+        raise CyberHansError(f"segments of {segment_len} samples are too short: a window needs {2 * FRAME_LENGTHS[0]}")
+    limit = min(LONGEST_FRAME[size], 1024 if channels > 1 else 2048, window // 2)
+    long = max(length for length in FRAME_LENGTHS if length <= limit)
+    short = min(256, long // 4)
+    lengths = [short, long] if size == "full" and short >= FRAME_LENGTHS[0] else [long]
+    frames = tuple(_log_frame(length, rate_hz, _band_count(size, channels, length)) for length in lengths)
+
+    def build(families: Family) -> Spec:
+        return Spec(round(rate_hz * 1000), channels, window, window, families, frames)
+
+    if channels > 1:
+        try:
+            spec = build(Family.STATISTICS | Family.DIFFERENCES)
+            if spec.features <= LOADABLE_FEATURES:
+                return spec
+        except CyberHansError:
+            pass  # more than MAX_FEATURES: leave the differences out
+    return build(Family.STATISTICS)
+
+
+def _band_count(size: str, channels: int, length: int) -> int:
+    if size == "tiny":
+        wanted = 16 // channels
+    elif channels == 1:
+        wanted = 16 if length <= 256 and size == "full" else 48 if length > 512 else 32
+    else:
+        wanted = 16 if channels <= 3 else 8
+    return min(wanted, length // 4)
+
+
+def _log_frame(length: int, rate_hz: float, bands: int) -> Frame:
+    return Frame(length, band_edges(length, rate_hz, bands))

@@ -1,0 +1,44 @@
+/*
+ * What a board gives to the application. A board is one folder that implements this header, a linker script and a
+ * start-up; nothing else in the project knows a register.
+ */
+#ifndef PORT_H_
+#define PORT_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+extern const char port_board[];     /* the board's name in cyberhans/boards.toml */
+extern const uint32_t port_tick_hz; /* rate of port_ticks() */
+
+/* Clocks, pins, serial port with receive interrupt, tick. Called once, before anything else. */
+void port_init(void);
+
+/* Take up to `size` received bytes; returns how many, 0 if none. Never waits. */
+size_t port_read(uint8_t *bytes, size_t size);
+
+/* Send `size` bytes; waits until the port has taken them. */
+void port_write(const uint8_t *bytes, size_t size);
+
+/* Received bytes that were lost because nobody took them in time, since port_init. */
+uint32_t port_lost(void);
+
+/* Sleep until an interrupt: a received byte or the board's tick (every millisecond or so). */
+void port_sleep(void);
+
+/* A free-running counter at port_tick_hz, modulo 2^32. On an emulator that counts instructions it follows them. */
+uint32_t port_ticks(void);
+
+/* The board's unique number as 16 hexadecimal digits and a NUL. */
+void port_serial(char text[17]);
+
+/* A file of the host, where a debugger or emulator offers one (semihosting): a handle >= 0, or -1 where there is none.
+ * Safe on a board without a debugger. */
+int port_file_open(const char *path);
+
+/* Read up to `size` bytes; returns how many, 0 at the end, < 0 on an error. */
+long port_file_read(int file, void *bytes, size_t size);
+
+void port_file_close(int file);
+
+#endif

@@ -1,0 +1,193 @@
+/*
+ * Cyber-Hans core: samples in, verdicts out. This header is the manual; SPEC.md defines every bit.
+ *
+ * The core owns nothing: no heap, no stdio, no writable globals. The caller hands in `struct hans` and a block of work
+ * memory whose size is a compile-time constant. One instance per sensor stream; instances are independent.
+ *
+ *     static struct hans hans;
+ *     static uint64_t work[HANS_WORK_WORDS(3, 512, 60, 78)];
+ *
+ *     hans_init(&hans, &spec, &model, work, sizeof work);
+ *     for (;;) {
+ *         long used = hans_push(&hans, samples, count);     // stops at the end of a window
+ *         while (hans_poll(&hans, &verdict) == 1)           // 1 = a verdict
+ *             send(&verdict);
+ *         samples += used * spec.channels; count -= used; ...
+ *     }
+ *
+ * Needs two's complement, arithmetic right shift of negative numbers, and (for the taps and digests) a little-endian
+ * machine; the first two are checked at compile time.
+ */
+#ifndef HANS_H_
+#define HANS_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HANS_ARITHMETIC 1 /* version of SPEC.md sections 1 to 7; changes when any feature's or score's bits change */
+#define HANS_INTERFACE 1  /* version of struct hans_spec and struct hans_model; generated C refuses another one */
+#define HANS_MAX_CHANNELS 6
+#define HANS_MAX_FEATURES 255
+#define HANS_MAX_BANDS 64 /* per channel and frame length */
+#define HANS_DIGEST 16    /* bytes of a digest: the first of a SHA-256 */
+
+/* Errors: negative, never to be ignored. hans_error() gives the words. */
+enum hans_status {
+    HANS_OK = 0,
+    HANS_E_ARGUMENT = -1, /* a null pointer, or samples that are no multiple of what is asked for */
+    HANS_E_SPEC = -2,     /* the spec breaks a bound of SPEC.md section 2 */
+    HANS_E_MODEL = -3,    /* magic, interface version or feature count of the model is wrong */
+    HANS_E_DIGEST = -4,   /* the model was made for another spec */
+    HANS_E_MEMORY = -5    /* work memory too small or not aligned to 8 bytes */
+};
+
+/* Feature families beside the band means, which are always computed. */
+enum hans_family { HANS_SPREAD = 1, HANS_STATISTICS = 2, HANS_DIFFERENCES = 4 };
+
+/* Stages, in the order of SPEC.md section 9. */
+enum hans_stage {
+    HANS_SAMPLES,  /* int16_t[length]: one frame of one channel */
+    HANS_SPECTRUM, /* uint64_t[length / 2]: its power */
+    HANS_BANDS,    /* int16_t[bands]: its log2 band powers */
+    HANS_FEATURES, /* int16_t[features], once per window */
+    HANS_SCORE,    /* int32_t, once per window */
+    HANS_VERDICT,  /* uint8_t, once per window */
+    HANS_STAGES
+};
+
+/* One frame length and its constants, generated on the host (SPEC.md section 3). All pointers are to const tables. */
+struct hans_frame {
+    uint16_t length;            /* N: 64, 128, 256, 512, 1024 or 2048 samples */
+    uint8_t bands;              /* B: 1 to 64 */
+    uint8_t radix;              /* R of the first pass: 8 or 4 */
+    uint8_t stages;             /* D: radix-4 stages after it */
+    uint8_t shift;              /* S: bits by which the tapered samples are scaled up */
+    const int16_t *taper;       /* [N], Q15 */
+    const uint16_t *order;      /* [N / 2 / R]: base-4 digit reversal r(p) */
+    const uint32_t *twiddle;    /* [sum over stages of 3q]: for j = 0..q-1, m = 1..3: cos in the low, sin in the high
+                                   half-word, Q15 */
+    const uint32_t *split;      /* [N / 4]: cos low, sin high, angle 2 pi k / N */
+    const uint16_t *edge;       /* [B + 2]: bins */
+    const uint32_t *reciprocal; /* [B + 1]: 2^31 / segment length, rounded down */
+};
+
+/* What is computed from a stream (SPEC.md section 2). Generated; never written by hand. */
+struct hans_spec {
+    uint8_t digest[HANS_DIGEST];
+    uint32_t rate_mhz; /* sample frames per second, 1/1000 Hz */
+    uint32_t window;   /* sample frames in a window */
+    uint32_t hop;      /* sample frames from window to window, >= window; the rest is skipped */
+    uint8_t channels;  /* 1 to 6 */
+    uint8_t families;  /* enum hans_family, or-ed */
+    uint8_t lengths;   /* 1 or 2 frame lengths */
+    uint8_t features;  /* how many int16 features a window gives */
+    const struct hans_frame *frame; /* [lengths], short first */
+};
+
+/* What a model's entry returns. */
+enum hans_model_kind {
+    HANS_PARTS = 1, /* entry fills parts[] with squared residuals, Q12; the core takes log2 of their mean */
+    HANS_DIRECT = 2 /* entry returns the score itself; parts is not touched */
+};
+
+#define HANS_MODEL_MAGIC 0x534E4148UL /* "HANS" */
+#define HANS_UNCALIBRATED 1u          /* flag: the threshold rests on too few windows */
+
+/* The detector's slot: the one symbol that a detector shares with the application. */
+struct hans_model {
+    uint32_t magic;               /* HANS_MODEL_MAGIC */
+    uint16_t interface;           /* HANS_INTERFACE */
+    uint16_t kind;                /* enum hans_model_kind */
+    uint32_t length;              /* bytes of a slot that is linked alone; 0 when linked with the application */
+    uint32_t crc;                 /* CRC-32 of such a slot; 0 when linked with the application */
+    uint8_t digest[HANS_DIGEST];  /* of model.c */
+    uint8_t spec[HANS_DIGEST];    /* digest of the spec it was made for */
+    uint8_t detector[HANS_DIGEST];/* of spec, model, threshold and flags */
+    uint16_t features;            /* must equal the spec's */
+    uint16_t parts;               /* parts that entry fills; 0 for HANS_DIRECT; at most `features` */
+    uint32_t ram;                 /* bytes of static memory that the model's own C uses */
+    int32_t threshold;            /* 1/65536 octave; anomaly if score > threshold */
+    uint16_t flags;               /* HANS_UNCALIBRATED */
+    int32_t (*entry)(const int16_t *features, uint32_t *parts);
+};
+
+/* Streaming power sums of one sequence (SPEC.md section 5); exact for 2^20 values of 17 bits. */
+struct hans_moments {
+    int64_t s1;
+    uint64_t s2;
+    int64_t s3;        /* low 64 bits; s3_high extends it to 96 */
+    uint64_t s4;       /* low 64 bits; s4_high extends it to 96 */
+    int32_t s3_high;
+    uint32_t s4_high;
+    int32_t low, high; /* smallest and largest value */
+};
+
+/* One window's result. */
+struct hans_verdict {
+    uint32_t window;                 /* windows since hans_init or hans_restart, from 0 */
+    uint32_t first;                  /* sample frame at which it began, since then, modulo 2^32 */
+    int32_t score;                   /* 1/65536 octave, larger is stranger; 0 without a model */
+    int32_t threshold;               /* the model's */
+    uint8_t anomaly;                 /* 1 if score > threshold */
+    uint8_t flags;                   /* the model's: HANS_UNCALIBRATED */
+    int16_t mean[HANS_MAX_CHANNELS]; /* DC of each channel: gravity and orientation, no feature */
+};
+
+/* A look at a stage's bytes as they are computed: `data` is valid only during the call. For verification and for
+ * profiling; NULL costs one test per stage. */
+typedef void (*hans_tap)(void *context, enum hans_stage stage, const void *data, size_t size);
+
+/* An instance. Callers read no field. */
+struct hans {
+    const struct hans_spec *spec;
+    const struct hans_model *model; /* may be NULL: features only */
+    hans_tap tap;
+    void *context;
+    uint64_t *cells;                /* [longest / 2]: FFT in place, then power */
+    struct hans_moments *moments;   /* [channels][2]: signal, first difference */
+    uint64_t *squares;              /* [channel bands]: sum over frames of q^2 */
+    uint32_t *sums;                 /* [channel bands]: sum over frames of q */
+    uint32_t *parts;                /* [features] */
+    int16_t *frame;                 /* [channels][longest]: the newest samples */
+    int16_t *features;              /* [features] */
+    uint32_t position;              /* sample frames of the current hop taken so far */
+    uint32_t window;                /* windows finished */
+    uint32_t first;                 /* sample frame at which the current window began */
+    uint16_t fill;                  /* sample frames in `frame` */
+    uint8_t pending;                /* a window is complete and waits for hans_poll */
+};
+
+/* Work memory, as a constant expression: 8-byte words for `channels`, the longest frame length, the sum over frame
+ * lengths of channels x bands, and the features. A generated detector.h gives it ready-made as HANS_DETECTOR_WORDS. */
+#define HANS_WORK_WORDS(channels, longest, channel_bands, features)                                                     \
+    ((size_t)(longest) / 2 + (size_t)(channels) * 2 * (sizeof(struct hans_moments) / 8) + (size_t)(channel_bands) +     \
+     ((size_t)(channel_bands) + 1) / 2 + ((size_t)(features) + 1) / 2 +                                                 \
+     ((size_t)(channels) * (size_t)(longest) + 3) / 4 + ((size_t)(features) + 3) / 4)
+
+/* Bytes of work memory that `spec` needs: HANS_WORK_WORDS times 8. */
+size_t hans_work_size(const struct hans_spec *spec);
+
+/* Prepare an instance. `model` may be NULL: then every score and verdict is 0. `work` must be aligned to 8 bytes and live as
+ * long as `hans`. Returns HANS_OK or an error. */
+int hans_init(struct hans *hans, const struct hans_spec *spec, const struct hans_model *model, void *work, size_t size);
+
+/* Forget the current window and start at window 0, sample frame 0. Drops a pending verdict. */
+int hans_restart(struct hans *hans);
+
+/* Take up to `count` sample frames (count x channels interleaved samples). Returns how many were consumed: fewer than
+ * `count` at the end of a window, which waits for hans_poll; 0 as long as it waits. Or an error. */
+long hans_push(struct hans *hans, const int16_t *samples, size_t count);
+
+/* If a window is complete: compute features, score and verdict, store them and return 1. Else 0. Or an error. */
+int hans_poll(struct hans *hans, struct hans_verdict *verdict);
+
+/* The features of the window last polled; valid until the next hans_push. */
+const int16_t *hans_features(const struct hans *hans);
+
+/* Call `tap` at every stage from now on; NULL stops it. */
+void hans_set_tap(struct hans *hans, hans_tap tap, void *context);
+
+/* The words for an error; a string constant, never NULL. */
+const char *hans_error(int status);
+
+#endif
