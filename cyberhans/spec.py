@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import itertools
 import math
 import struct
 import tomllib
@@ -16,8 +17,7 @@ from cyberhans.errors import CyberHansError
 
 ARITHMETIC_VERSION = 1
 FRAME_LENGTHS = (64, 128, 256, 512, 1024, 2048)
-MAX_WINDOW = 1 << 20
-MAX_FRAMES = 32767
+MAX_WINDOW = 1 << 20  # so that a window never holds more than 32,767 frames
 MAX_FEATURES = 255
 MAX_BANDS = 64
 LOADABLE_FEATURES = 127  # emlearn's loadable trees take no more
@@ -45,9 +45,11 @@ class Frame:
             raise CyberHansError(f"frame length {self.length}: choose one of {', '.join(map(str, FRAME_LENGTHS))}")
         if not 1 <= self.bands <= MAX_BANDS:
             raise CyberHansError(f"frame of {self.length} has {self.bands} bands: choose 1 to {MAX_BANDS}")
-        rising = all(a < b for a, b in zip(self.edges, self.edges[1:], strict=False))
+        rising = all(a < b for a, b in itertools.pairwise(self.edges))
         if not rising or self.edges[0] < 1 or self.edges[-1] > self.length // 2:
-            raise CyberHansError(f"frame of {self.length}: band edges must rise strictly within 1 to {self.length // 2}")
+            raise CyberHansError(
+                f"frame of {self.length}: band edges must rise strictly within 1 to {self.length // 2}"
+            )
 
     @property
     def bands(self) -> int:
@@ -75,8 +77,6 @@ class Spec:
             raise CyberHansError(f"frame lengths {lengths}: give one or two different ones, short first")
         if lengths[-1] > self.window:
             raise CyberHansError(f"window of {self.window} samples is shorter than its frame of {lengths[-1]}")
-        if self.frame_count(self.frames[0]) > MAX_FRAMES:
-            raise CyberHansError(f"window of {self.window} holds more than {MAX_FRAMES} frames of {lengths[0]}")
         if self.features > MAX_FEATURES:
             raise CyberHansError(f"{self.features} features: at most {MAX_FEATURES}; take fewer bands or families")
 
@@ -203,7 +203,9 @@ def band_edges(
     low = min(max(1.0, (low_hz or 0.0) / bin_hz), float(top))
     high = min(high_hz / bin_hz if high_hz else float(top), float(top))
     if bands < 1 or high - low < bands + 1:
-        raise CyberHansError(f"{bands} bands do not fit between {low * bin_hz:g} and {high * bin_hz:g} Hz at frame {length}")
+        raise CyberHansError(
+            f"{bands} bands do not fit between {low * bin_hz:g} and {high * bin_hz:g} Hz at frame {length}"
+        )
     a, b = warp(low * bin_hz), warp(high * bin_hz)
     edges: list[int] = []
     for k in range(bands + 2):
@@ -224,8 +226,8 @@ def _scale(scale: str) -> tuple[Any, Any]:
 
 
 def size_for_ram(ram_bytes: int) -> str:
-    """The named size that `auto` takes for a board: full from 64 KiB of RAM, small from 16 KiB, else tiny."""
-    if ram_bytes >= 64 * 1024:
+    """The named size that `auto` takes for a board: full from 64 KiB of RAM (or 0: unbounded), small from 16, else tiny."""
+    if ram_bytes == 0 or ram_bytes >= 64 * 1024:
         return "full"
     return "small" if ram_bytes >= 16 * 1024 else "tiny"
 

@@ -115,7 +115,7 @@ struct hans_model {
 struct hans_moments {
     int64_t s1;
     uint64_t s2;
-    int64_t s3;        /* low 64 bits; s3_high extends it to 96 */
+    uint64_t s3;       /* low 64 bits; s3_high extends it to 96, signed */
     uint64_t s4;       /* low 64 bits; s4_high extends it to 96 */
     int32_t s3_high;
     uint32_t s4_high;

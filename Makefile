@@ -1,0 +1,46 @@
+# Each target does its own set-up. `make help` lists them.
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+PYTEST  := $(BIN)/python -m pytest -q
+WORKERS ?= 2
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint fast endurance tools clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.ready ## the main job: train, build, run on an emulated board, compare bit for bit
+	$(BIN)/cyberhans demo
+
+check: lint fast ## lint, types and every test that needs no emulator, in under a minute
+
+test: lint $(VENV)/.ready ## every test
+	$(PYTEST) -n $(WORKERS) --dist worksteal
+
+lint: $(VENV)/.ready ## ruff, mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fast: $(VENV)/.ready
+	$(PYTEST) -n $(WORKERS) -m "not emulator and not slow"
+
+endurance: $(VENV)/.ready ## the long tests with their full counts
+	CYBERHANS_ENDURANCE=1 $(PYTEST)
+
+tools: ## the cross compiler, the emulator and cppcheck, where this user may install them
+	sh firmware/install-tools.sh
+
+$(VENV)/.ready: pyproject.toml tests/constraints.txt firmware/install-tools.sh
+	sh firmware/install-tools.sh
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt -e ".[test]"
+	command -v cc >/dev/null || command -v gcc >/dev/null || \
+	    $(BIN)/python -m pip install --quiet -c tests/constraints.txt -e ".[compiler]"
+	touch $@
+
+clean: ## forget the virtual environment
+	rm -rf $(VENV)

@@ -1,0 +1,187 @@
+"""A detector's folder and a board's name → an image, what it takes of the board's memory, and whose share that is.
+
+Compile, estimate, refuse, link, in this order: footprint.py adds up the objects, stack.py follows their calls.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from cyberhans import boards
+from cyberhans.boards import Board
+from cyberhans.core import firmware_dir
+from cyberhans.errors import CyberHansError
+from cyberhans.footprint import Footprint, footprint
+from cyberhans.stack import stack_bytes
+
+WAVEFORM_FRAMES = 2048  # sample frames that the `run` mode of a board without a sensor plays in a loop
+SOURCES = ("detector.json", "tables.c", "model.c", "detector.c", "detector.h", "golden.npy")
+PARTS = ("core", "app", "board", "tables", "model", "slot", "waveform")
+
+
+@dataclass(frozen=True)
+class Build:
+    """An image and its sizes, read from the linked ELF file.
+
+    flash_bytes: all that lies in flash, initial values of variables included. ram_bytes: variables, without the stack.
+    stack_bytes: the deepest path of calls plus an interrupt, reserved by the linker; None on `native`, where the
+    operating system gives each process a stack of megabytes. shares: flash bytes of core, model (its slot included),
+    tables, app, board, waveform and library (with the linker's padding); their sum is flash_bytes.
+    estimated: flash and RAM as estimated before linking; None on `native`.
+    """
+
+    image: Path
+    board: str
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int | None
+    shares: dict[str, int]
+    estimated: dict[str, int] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the fields, the image's path as text."""
+        return {**asdict(self), "image": str(self.image)}
+
+
+def build(
+    folder: str | Path, board_name: str, out: str | Path, *,
+    firmware: Path | None = None, extra_flags: Sequence[str] = (),
+) -> Build:  # fmt: skip
+    """Build `out`/firmware.elf from a detector's folder. The same inputs give the same bytes, wherever they lie.
+
+    firmware: the source root, where it is not this package's own; extra_flags: for every file compiled.
+    Raises CyberHansError: unknown board, no compiler, incomplete folder, code that does not compile, no room.
+    """
+    board, folder, out = boards.board(board_name), Path(folder).resolve(), Path(out).resolve()
+    if lacking := boards.toolchain_missing(board):
+        raise CyberHansError(f"cannot build for {board.name}: {lacking}")
+    absent = [name for name in SOURCES if not (folder / name).exists()]
+    if absent:
+        raise CyberHansError(f"{folder}: {absent[0]} is missing: give a folder that `cyberhans train` wrote")
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=out) as scratch:
+        work = Path(scratch)
+        _write_waveform(folder / "golden.npy", work / "waveform.c")
+        _configure(board, folder, firmware or firmware_dir(), work, extra_flags)
+        _run_tool("cmake", "--build", str(work), "--target", *PARTS)
+        return _link(board, work, out / "firmware.elf")
+
+
+def _link(board: Board, work: Path, image: Path) -> Build:
+    """Estimate, refuse or link, and read the sizes."""
+    objects = {part: sorted((work / "CMakeFiles" / f"{part}.dir").rglob("*.o*")) for part in PARTS}
+    objects = {part: [path for path in paths if path.suffix in (".o", ".obj")] for part, paths in objects.items()}
+    before = footprint(objects, boards.compiler(board) + list(board.cpu), board.bare)
+    stack = stack_bytes(before, board) if board.bare else None
+    if stack is not None:
+        refuse_if_too_large(board, before, stack)
+        _write_memory(board, stack, work / "memory.ld")
+    _run_tool("cmake", "--build", str(work), "--target", "image")
+    linked = next(path for path in (work / "image", work / "image.elf", work / "image.exe") if path.exists())
+    flash, ram = image_sizes(linked)
+    linked.replace(image)
+    estimated = {"flash_bytes": before.flash_bytes, "ram_bytes": before.ram_bytes} if board.bare else None
+    return Build(image, board.name, flash, ram, stack, _shares(before, flash), estimated)
+
+
+def _write_waveform(golden: Path, path: Path) -> None:
+    """C of the first golden window: what a board without a sensor hears in `run` mode."""
+    window = np.load(golden)[0][:WAVEFORM_FRAMES]
+    values = [str(value) for value in window.astype(np.int16).ravel()]
+    rows = ",\n    ".join(", ".join(values[i : i + 16]) for i in range(0, len(values), 16))
+    path.write_text(
+        "#include <stdint.h>\n\n"
+        "extern const int16_t hans_waveform[];\nextern const uint32_t hans_waveform_frames;\n\n"
+        f"const int16_t hans_waveform[] = {{\n    {rows}}};\nconst uint32_t hans_waveform_frames = {len(window)};\n"
+    )
+
+
+def _write_memory(board: Board, stack: int, path: Path) -> None:
+    """The board's memory, for the linker: the row of boards.toml and the stack found by analysis."""
+    flash, ram = board.flash, board.ram
+    path.write_text(
+        "MEMORY\n{\n"
+        f"    FLASH (rx) : ORIGIN = {flash.origin:#010x}, LENGTH = {flash.size}\n"
+        f"    RAM (rwx) : ORIGIN = {ram.origin:#010x}, LENGTH = {ram.size}\n"
+        f"}}\n__stack_size = {stack};\n"
+    )
+
+
+def _configure(board: Board, folder: Path, firmware: Path, work: Path, extra_flags: Sequence[str]) -> None:
+    command = boards.compiler(board)
+    toolchain = "ziglang" if "ziglang" in command else board.toolchain
+    settings = {
+        "CMAKE_MAKE_PROGRAM": boards.find_tool("ninja"),
+        "CMAKE_TOOLCHAIN_FILE": firmware.resolve() / "toolchains" / f"{toolchain}.cmake",
+        "HANS_PYTHON": command[0],
+        "HANS_FOLDERS": ";".join(board.folders),
+        "HANS_CPU": ";".join(board.cpu),
+        "HANS_DETECTOR": folder,
+        "HANS_GENERATED": work,
+        "HANS_BODY_MAX": board.body_max,
+        "HANS_EXTRA": ";".join(extra_flags),
+    }
+    options = [f"-D{name}={value}" for name, value in settings.items()]
+    _run_tool("cmake", "-S", str(firmware.resolve()), "-B", str(work), "-G", "Ninja", *options)
+
+
+def _run_tool(name: str, *arguments: str) -> None:
+    """Run cmake; on failure raise its first error line."""
+    program = boards.find_tool(name)
+    if program is None:
+        raise CyberHansError(f"{name} not found: pip install {name}")
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        wrong = [line for line in lines if "error:" in line.lower() or "undefined reference" in line]
+        raise CyberHansError(f"the firmware does not build: {(wrong or lines or ['no message'])[0]}")
+
+
+def refuse_if_too_large(board: Board, needed: Footprint, stack: int) -> None:
+    """Raise CyberHansError, with the numbers, unless the estimate fits the board's flash and RAM."""
+    remedy = "take --spec small or tiny, or a larger board"
+    ram = needed.ram_bytes + stack
+    if ram > board.ram_bytes:
+        parts = needed.ram_shares()
+        told = ", ".join(f"{name} {size:,}" for name, size in sorted(parts.items(), key=lambda item: -item[1]) if size)
+        raise CyberHansError(f"detector needs {ram:,} bytes of RAM, {board.name} has {board.ram_bytes:,}: "
+                             f"{told}, stack {stack:,}; {remedy}")  # fmt: skip
+    if needed.flash_bytes > board.flash_bytes:
+        parts = needed.flash_shares()
+        told = ", ".join(f"{name} {size:,}" for name, size in sorted(parts.items(), key=lambda item: -item[1]) if size)
+        raise CyberHansError(f"detector needs {needed.flash_bytes:,} bytes of flash, {board.name} has "
+                             f"{board.flash_bytes:,}: {told}; {remedy}")  # fmt: skip
+
+
+def image_sizes(image: Path) -> tuple[int, int]:
+    """(flash, RAM) bytes of a linked image: what is stored, and what is written when it runs, without the stack."""
+    flash = ram = 0
+    try:
+        with open(image, "rb") as file:
+            for section in ELFFile(file).iter_sections():
+                flags, size, stored = section["sh_flags"], section["sh_size"], section["sh_type"] != "SHT_NOBITS"
+                if not flags & 2 or section.name == ".stack":  # SHF_ALLOC
+                    continue
+                flash += size if stored else 0
+                ram += size if flags & 1 else 0  # SHF_WRITE
+    except (OSError, ELFError) as wrong:
+        raise CyberHansError(f"{image}: not an ELF image: {wrong}") from None
+    return flash, ram
+
+
+def _shares(before: Footprint, flash: int) -> dict[str, int]:
+    """Flash by owner: ours from the objects that were kept, all the rest (library, padding) as `library`."""
+    found = before.flash_shares()
+    shares = {name: found.get(name, 0) for name in ("core", "model", "tables", "app", "board", "waveform")}
+    shares["model"] += found.get("slot", 0)
+    shares["library"] = flash - sum(shares.values())
+    return shares

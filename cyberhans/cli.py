@@ -1,0 +1,288 @@
+"""The verbs: parse, call, print. Heavy imports stay inside the verbs, so that --help is instant."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cyberhans import __version__
+from cyberhans.errors import CyberHansError
+
+if TYPE_CHECKING:
+    from cyberhans.detector import Detector
+    from cyberhans.recording import Recording
+    from cyberhans.spec import Spec
+    from cyberhans.verify import Verification
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Learn how one machine normally behaves, and put that ear on a microcontroller, bit for bit.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
+DetectorFolder = Annotated[Path, typer.Argument(metavar="DETECTOR", help="A detector's folder, made by train.")]
+Dataset = Annotated[Path | None, typer.Option(help="A folder with manifest.csv and protocols.csv.")]
+ProtocolName = Annotated[str | None, typer.Option("--protocol", help="A protocol of the data set.")]
+Kind = Annotated[str, typer.Option("--detector", help="autoencoder, forest or gaussian.")]
+BoardName = Annotated[str, typer.Option("--board", help="What the detector is for; `cyberhans boards` lists them.")]
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options of every verb."""
+    if version:
+        typer.echo(f"cyberhans {__version__}")
+        raise typer.Exit()
+
+
+@app.command()
+def boards(as_json: Json = False) -> None:
+    """List the boards: core, memory, and what this machine lacks to build for or run them."""
+    from cyberhans import boards as rooms
+
+    rows = [rooms.describe(board) for board in rooms.boards()]
+    if as_json:
+        return _print_json(rows)
+    for row in rows:
+        memory = (
+            f"{row['flash_bytes'] // 1024} KiB flash, {row['ram_bytes'] // 1024} KiB RAM" if row["ram_bytes"] else ""
+        )
+        typer.echo(f"{row['name']:<14} {row['title']:<42} {memory:<30} {row['missing'] or 'ready'}")
+
+
+@app.command()
+def simulate(
+    machine: Annotated[str, typer.Argument(help="Which machine: pump (3-axis vibration) or fan (sound).")],
+    out: Annotated[Path, typer.Option(help="The WAV file to write; its sidecar goes beside it.")],
+    seconds: Annotated[float, typer.Option(help="Length.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    fault: Annotated[str, typer.Option(help="none, or a fault; an unknown one lists them.")] = "none",
+    severity: Annotated[float, typer.Option(help="0 (just begun) to 1 (about to fail).")] = 0.5,
+    speed_rpm: Annotated[float | None, typer.Option(help="Shaft speed; default the machine's nominal one.")] = None,
+    load: Annotated[float | None, typer.Option(help="Load, 0 to 1.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a physically based, synthetic recording of a machine, healthy or with a fault."""
+    from cyberhans.recording import save_recording
+    from cyberhans.simulate import simulate as make
+
+    recording = make(
+        machine, seconds=seconds, seed=seed, fault=fault, severity=severity, speed_rpm=speed_rpm, load=load
+    )
+    save_recording(recording, out)
+    told = {"file": str(out), "samples": len(recording.samples), "rate_hz": recording.rate_hz, "synthetic": True}
+    _tell(told, as_json)
+
+
+@app.command()
+def inspect(
+    files: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="int16 WAV files.")],
+    as_json: Json = False,
+) -> None:
+    """Say what is in recordings: length, rate, level, crest, kurtosis, clipping, and what is wrong with them."""
+    from cyberhans.inspection import inspect as look
+    from cyberhans.recording import load_recording
+
+    seen = [look(load_recording(path)) for path in files]
+    if as_json:
+        return _print_json(seen)
+    for row in seen:
+        _tell(row, False)
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="The detector's folder.")],
+    false_alarms: Annotated[
+        float, typer.Option(help="False-alarm rate to keep, per window: 0.01 is one in a hundred.")
+    ],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="RECORDING...", help="Healthy recordings; one labelled anomaly is refused."),
+    ] = None,
+    dataset: Dataset = None,
+    protocol: ProtocolName = None,
+    detector: Kind = "autoencoder",
+    spec: Annotated[str, typer.Option(help="auto, tiny, small, full or a TOML file.")] = "auto",
+    board: BoardName = "netduinoplus2",
+    seed: Annotated[int, typer.Option(help="Same recordings and seed, same bytes.")] = 0,
+    uncalibrated: Annotated[bool, typer.Option(help="Go on with too few windows; every output then says so.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Learn a machine's normal behaviour from its recordings and write a detector's folder."""
+    from cyberhans.train import train as fit
+
+    normal = tuple(_taken_as_normal(recording) for recording in _named_recordings(files, dataset, protocol))
+    made = fit(normal, kind=detector, spec=_choose_spec(spec, normal, board), false_alarm_rate=false_alarms, seed=seed,
+               uncalibrated=uncalibrated)  # fmt: skip
+    made.save(out)
+    _tell({"detector": str(out), **made.summary()}, as_json)
+
+
+@app.command()
+def evaluate(
+    folder: DetectorFolder, dataset: Dataset = None, protocol: ProtocolName = None, as_json: Json = False
+) -> None:
+    """Measure a detector on a protocol's test recordings, by the integer path that ships."""
+    from cyberhans.dataset import load_protocol
+    from cyberhans.detector import load_detector
+    from cyberhans.evaluate import evaluate as measure
+
+    if dataset is None or protocol is None:
+        raise typer.BadParameter("give --dataset DIR and --protocol NAME")
+    _tell(measure(load_detector(folder), load_protocol(dataset, protocol)), as_json)
+
+
+@app.command()
+def build(
+    folder: DetectorFolder,
+    board: BoardName,
+    out: Annotated[Path, typer.Option(help="Where the image goes.")],
+    as_json: Json = False,
+) -> None:
+    """Build a board's firmware with this detector, and say what it takes."""
+    from cyberhans.build import build as make
+
+    _tell(make(folder, board, out).to_dict(), as_json)
+
+
+@app.command()
+def verify(
+    folder: DetectorFolder,
+    device: Annotated[str, typer.Option(help="A pyserial URL, or board:NAME, which builds and starts that board.")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="RECORDING...", help="int16 WAV files.")] = None,
+    dataset: Dataset = None,
+    protocol: ProtocolName = None,
+    image: Annotated[Path | None, typer.Option(help="With board:NAME: run this image instead of building one.")] = None,
+    windows: Annotated[int | None, typer.Option(help="At most this many windows of each recording.", min=1)] = None,
+    bulk: Annotated[bool, typer.Option(help="Feed the samples by semihosting instead of over the link.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send samples to a device and compare its features, scores and verdicts with the host's, as bits."""
+    from cyberhans.detector import load_detector
+
+    detector = load_detector(folder)
+    outcome = _verify(detector, _test_recordings(files, dataset, protocol), device, image, windows, bulk)
+    _tell(outcome.to_dict(), as_json)
+    if not outcome.equal:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    board: BoardName = "netduinoplus2",
+    out: Annotated[Path | None, typer.Option(help="Keep detectors and images here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The main job on the synthetic demo set: train, build, start the board, compare bit for bit, and print a table."""
+    from cyberhans.demo import demo as show
+
+    rows = show(board, out, progress=lambda line: typer.echo(line, err=True))
+    if as_json:
+        _print_json(rows)
+    if not all(row["differing_bits"] == 0 for row in rows):
+        raise typer.Exit(1)
+
+
+def _taken_as_normal(recording: Recording) -> Recording:
+    """Whoever names an unlabelled recording to learn from says that it is normal; a labelled anomaly stays one."""
+    return dataclasses.replace(recording, label="normal") if recording.label == "unknown" else recording
+
+
+def _named_recordings(files: list[Path] | None, dataset: Path | None, protocol: str | None) -> tuple[Recording, ...]:
+    """Recordings to learn from: the files named, or the protocol's training part."""
+    from cyberhans.dataset import load_protocol
+    from cyberhans.recording import load_recording
+
+    if files and dataset is None and protocol is None:
+        return tuple(load_recording(path) for path in files)
+    if not files and dataset is not None and protocol is not None:
+        return load_protocol(dataset, protocol).train
+    raise typer.BadParameter("give RECORDING..., or --dataset DIR with --protocol NAME")
+
+
+def _test_recordings(files: list[Path] | None, dataset: Path | None, protocol: str | None) -> tuple[Recording, ...]:
+    """Recordings to compare on: the files named, or the protocol's test part."""
+    from cyberhans.dataset import load_protocol
+
+    if files:
+        return _named_recordings(files, dataset, protocol)
+    if dataset is None or protocol is None:
+        raise typer.BadParameter("give RECORDING..., or --dataset DIR with --protocol NAME")
+    part = load_protocol(dataset, protocol)
+    return part.test_normal + part.test_anomaly
+
+
+def _choose_spec(name: str, recordings: tuple[Recording, ...], board_name: str) -> Spec:
+    """`auto` and the named sizes through the one rule of spec.design; anything else is a TOML file."""
+    from cyberhans.boards import board
+    from cyberhans.spec import SIZES, design, load_spec, size_for_ram
+
+    if not recordings:
+        raise CyberHansError("no recordings to learn from: give at least one labelled normal")
+    if name != "auto" and name not in SIZES:
+        return load_spec(name)
+    size = size_for_ram(board(board_name).ram_bytes) if name == "auto" else name
+    first = recordings[0]
+    return design(size, first.rate_hz, first.samples.shape[1], min(r.segment_len for r in recordings))
+
+
+def _verify(
+    detector: Detector, recordings: tuple[Recording, ...], device: str,
+    image: Path | None, windows: int | None, bulk: bool,
+) -> Verification:  # fmt: skip
+    """Open the device, building its image first where that is asked for, and verify."""
+    from cyberhans.verify import verify_on
+
+    return verify_on(device, detector, recordings, image=image, limit=windows, bulk=bulk)
+
+
+def _tell(row: dict[str, Any], as_json: bool) -> None:
+    """A flat report: JSON, or one aligned line per field, nested fields indented."""
+    if as_json:
+        return _print_json(row)
+    if row.get("uncalibrated"):
+        typer.secho("UNCALIBRATED: the threshold rests on too few windows; treat every verdict as a hint.", fg="yellow")
+    _print_fields(row, "")
+
+
+def _print_fields(row: dict[str, Any], indent: str) -> None:
+    width = max((len(str(key)) for key in row), default=0)
+    for key, value in row.items():
+        if isinstance(value, dict):
+            typer.echo(f"{indent}{key}")
+            _print_fields(value, indent + "  ")
+        else:
+            shown = f"{value:.4f}" if isinstance(value, float) and abs(value) < 1000 else value
+            typer.echo(f"{indent}{key!s:<{width}}  {'-' if shown is None else shown}")
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def main() -> None:
+    """Entry point: expected failures are one line on standard error and exit code 1 (2 for bad usage)."""
+    try:
+        app()
+    except CyberHansError as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"cyberhans: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

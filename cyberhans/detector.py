@@ -1,0 +1,221 @@
+"""Detector: Spec, model as C, threshold and where all came from; on disk a folder of plain files."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import struct
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cyberhans import detector_source
+from cyberhans.core import Core
+from cyberhans.errors import CyberHansError
+from cyberhans.spec import Spec
+from cyberhans.tables import emit_tables
+
+SCHEMA = 1
+FEW_RECORDINGS = 4
+UNCALIBRATED = 1  # flag of struct hans_model
+
+
+@dataclass(frozen=True)
+class Model:
+    """model.c: its text, its symbols' prefix, how many parts its entry fills (0: it gives the score), bytes of RAM."""
+
+    text: str
+    prefix: str
+    parts: int
+    ram: int
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes, of the text (SPEC.md section 8)."""
+        return hashlib.sha256(self.text.encode()).digest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """What one machine's node needs.
+
+    kind              autoencoder, forest or gaussian
+    threshold         1/65536 octave; an anomaly is a score above it
+    uncalibrated      the threshold rests on too few windows for the rate asked for
+    false_alarm_rate  asked for, per window
+    arrays            what was learnt, and the left-out scores behind the threshold (int32, 1/65536 octave)
+    golden            windows int16 (g, n, channels) of the training recordings, with the features and scores expected
+    provenance        recordings with their sha256, seed, windows, versions, how well the C agreed with scikit-learn
+    folder            where it lies on disk, None before it is saved
+    """
+
+    spec: Spec
+    kind: str
+    model: Model
+    threshold: int
+    uncalibrated: bool
+    false_alarm_rate: float
+    arrays: dict[str, npt.NDArray[Any]]
+    golden: npt.NDArray[np.int16]
+    golden_features: npt.NDArray[np.int16]
+    golden_score: npt.NDArray[np.int32]
+    provenance: dict[str, Any]
+    folder: Path | None = None
+
+    @property
+    def flags(self) -> int:
+        return UNCALIBRATED if self.uncalibrated else 0
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes, of Spec, model, threshold and flags (SPEC.md section 8)."""
+        settings = struct.pack("<iH", self.threshold, self.flags)
+        return hashlib.sha256(self.spec.digest + self.model.digest + settings).digest()[:16]
+
+    def core(self) -> Core:
+        """The C core with this detector's model, compiled for this machine."""
+        if self.folder is not None:
+            return Core(self.spec, self.folder)
+        with tempfile.TemporaryDirectory() as scratch:
+            return Core(self.spec, self.save(Path(scratch) / "detector").folder)
+
+    def summary(self) -> dict[str, Any]:
+        """The few facts that a person wants first; ready for JSON."""
+        return {
+            "kind": self.kind,
+            "features": self.spec.features,
+            "threshold_octaves": self.threshold / 65536,
+            "false_alarm_rate": self.false_alarm_rate,
+            "uncalibrated": self.uncalibrated,
+            "windows": self.provenance["windows"],
+            "recordings": len(self.provenance["recordings"]),
+            "advice": self._advice(),
+            "digest": self.digest.hex(),
+        }
+
+    def _advice(self) -> str | None:
+        recordings = len(self.provenance["recordings"])
+        if recordings >= FEW_RECORDINGS:
+            return None
+        return f"{FEW_RECORDINGS} or more recordings, made on different days, keep the false-alarm rate better"
+
+    def save(self, folder: str | Path) -> Detector:
+        """Write the folder, whole or not at all; gives the detector as it lies there.
+
+        An earlier detector at that place is replaced; anything else there is an error.
+        """
+        folder = Path(folder)
+        _refuse_foreign(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+            made, old = Path(scratch) / "made", Path(scratch) / "old"
+            made.mkdir()
+            for name, content in self._files().items():
+                (made / name).write_bytes(content)
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(made, folder)
+        return dataclasses.replace(self, folder=folder)
+
+    def _files(self) -> dict[str, bytes]:
+        """Name and content of every file; detector.json, which lists the others' SHA-256, last."""
+        texts = {
+            "tables.c": emit_tables(self.spec),
+            "model.c": self.model.text,
+            "detector.c": detector_source.source(self),
+            "detector.h": detector_source.header(self),
+        }
+        arrays: dict[str, npt.NDArray[Any]] = {
+            **self.arrays,
+            "golden": self.golden,
+            "golden_features": self.golden_features,
+            "golden_score": self.golden_score,
+        }
+        files = {name: text.encode() for name, text in texts.items()}
+        files |= {f"{name}.npy": _npy(array) for name, array in sorted(arrays.items())}
+        return files | {"detector.json": (json.dumps(self._described(files), indent=2) + "\n").encode()}
+
+    def _described(self, files: dict[str, bytes]) -> dict[str, Any]:
+        digests = {"spec": self.spec.digest, "model": self.model.digest, "detector": self.digest}
+        return {
+            "schema": SCHEMA,
+            "kind": self.kind,
+            "threshold": self.threshold,
+            "uncalibrated": self.uncalibrated,
+            "false_alarm_rate": self.false_alarm_rate,
+            "digests": {name: digest.hex() for name, digest in digests.items()},
+            "spec": self.spec.to_dict(),
+            "model": {"prefix": self.model.prefix, "parts": self.model.parts, "ram": self.model.ram},
+            "provenance": self.provenance,
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        }
+
+
+def load_detector(folder: str | Path) -> Detector:
+    """Read a detector's folder; a file that is missing or has changed since training is an error that names it."""
+    folder = Path(folder)
+    described = folder / "detector.json"
+    fields = _read_json(described)
+    try:
+        files = {name: _read_unchanged(folder / name, digest) for name, digest in fields["files"].items()}
+        arrays = {name[:-4]: np.load(io.BytesIO(data)) for name, data in files.items() if name.endswith(".npy")}
+        detector = Detector(
+            spec=Spec.from_dict(fields["spec"]),
+            model=Model(text=files["model.c"].decode(), **fields["model"]),
+            golden=arrays.pop("golden"),
+            golden_features=arrays.pop("golden_features"),
+            golden_score=arrays.pop("golden_score"),
+            arrays=arrays,
+            folder=folder,
+            **{name: fields[name] for name in ("kind", "threshold", "uncalibrated", "false_alarm_rate", "provenance")},
+        )
+        stated = fields["digests"]
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise CyberHansError(f"{described}: a field is missing or wrong ({wrong}); train again") from None
+    found = {"spec": detector.spec.digest, "model": detector.model.digest, "detector": detector.digest}
+    for name, digest in found.items():
+        if stated.get(name) != digest.hex():
+            raise CyberHansError(f"{described}: its {name} digest does not fit its contents; train again")
+    return detector
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text())
+    except OSError as error:
+        raise CyberHansError(f"{path}: {error.strerror}; give a folder that `cyberhans train` has made") from None
+    except ValueError as error:
+        raise CyberHansError(f"{path}: not JSON ({error}); train again") from None
+    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA:
+        raise CyberHansError(f"{path}: not a detector of schema {SCHEMA}; train again with this version")
+    return fields
+
+
+def _read_unchanged(path: Path, digest: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CyberHansError(f"{path}: {error.strerror}; copy the whole folder, or train again") from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise CyberHansError(f"{path}: has changed since training; restore it, or train again")
+    return content
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if not folder.exists() or (folder / "detector.json").is_file():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise CyberHansError(f"{folder}: exists and is no detector; choose another --out")
+
+
+def _npy(array: npt.NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()

@@ -1,0 +1,76 @@
+"""What can be learnt from normal windows: autoencoder, forest, gaussian. The only rooms with scikit-learn."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from cyberhans.errors import CyberHansError
+
+KINDS = ("autoencoder", "forest", "gaussian")
+FEATURE_STEP = 2.0  # 1/256 octave; a feature that varies less is taken to vary this much
+
+Features = npt.NDArray[np.int16]
+Reals = npt.NDArray[np.float64]
+
+
+class Fitted(Protocol):
+    """A detector as scikit-learn sees it, in float64: the truth that generated C is compared with."""
+
+    def score(self, features: Features) -> Reals:
+        """(k, n) features to (k,) scores in octaves; larger is stranger (SPEC.md section 7)."""
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All that was learnt, by name, for the detector folder."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where a feature lies and how much it varies: z = (x - centre - rest) / deviation, each array (n,).
+
+    The whole part of the mean is kept apart, so that a device subtracts it exactly, in integers.
+    """
+
+    centre: Features
+    rest: Reals
+    deviation: Reals
+
+    @classmethod
+    def of(cls, features: Features) -> Scale:
+        mean = features.mean(axis=0, dtype=np.float64)
+        centre = np.rint(mean)
+        deviation = features.std(axis=0, dtype=np.float64)
+        floor = max(FEATURE_STEP, 0.1 * float(np.median(deviation)))
+        return cls(centre.astype(np.int16), mean - centre, np.maximum(deviation, floor))
+
+    def apply(self, features: Features) -> Reals:
+        return ((features.astype(np.int32) - self.centre) - self.rest) / self.deviation
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {"centre": self.centre, "rest": self.rest, "deviation": self.deviation}
+
+
+def log2_mean(squares: Reals) -> Reals:
+    """(k, parts) squared residuals to (k,) scores in octaves; none at all counts as far less than a part's step."""
+    octaves: Reals = np.log2(np.maximum(squares.mean(axis=1), 2.0**-20))
+    return octaves
+
+
+def fit(kind: str, features: Features, seed: int) -> Fitted:
+    """Learn (k, n) int16 features of normal windows. Same features and seed give the same result.
+
+    One thread: with more, sums in the linear algebra come in another order.
+    """
+    if kind not in KINDS:
+        raise CyberHansError(f"detector {kind!r}: choose {', '.join(KINDS)}")
+    if len(features) < 4:
+        raise CyberHansError(f"{len(features)} windows are too few to learn from: record at least 4")
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        fitted: Fitted = importlib.import_module(f"cyberhans.detectors.{kind}").fit(features, seed)
+    return fitted

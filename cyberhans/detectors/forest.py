@@ -1,0 +1,51 @@
+"""Isolation forest (Liu, Ting and Zhou 2008): what few random cuts set apart is strange."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import IsolationForest
+
+from cyberhans.detectors import Features, Reals
+
+TREES = 100
+SAMPLES = 64
+EULER = 0.5772156649015329
+
+
+@dataclass(frozen=True)
+class Forest:
+    trees: IsolationForest
+
+    @property
+    def typical_path(self) -> float:
+        """c(psi): the mean path of an unsuccessful search among a tree's samples."""
+        return float(path_length(np.array([self.trees.max_samples_]))[0])
+
+    def score(self, features: Features) -> Reals:
+        strangeness: Reals = -self.trees.score_samples(features)
+        return np.log2(strangeness)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All trees behind one another; children count from their tree's `root`, -1 at leaves."""
+        trees = [estimator.tree_ for estimator in self.trees.estimators_]
+        columns = ("children_left", "children_right", "feature", "threshold", "n_node_samples")
+        joined = {name: np.concatenate([getattr(tree, name) for tree in trees]) for name in columns}
+        return joined | {"root": np.cumsum([0, *(tree.node_count for tree in trees[:-1])])}
+
+
+def fit(features: Features, seed: int) -> Forest:
+    """100 trees, each grown from 64 windows or as many as there are."""
+    trees = IsolationForest(n_estimators=TREES, max_samples=min(SAMPLES, len(features)), random_state=seed)
+    return Forest(trees.fit(features))
+
+
+def path_length(samples: npt.NDArray[Any]) -> Reals:
+    """c(n) of Liu, Ting and Zhou: mean path of an unsuccessful search in a binary tree of n samples."""
+    n = np.asarray(samples, np.float64)
+    many = np.maximum(n, 3.0)
+    length = 2.0 * (np.log(many - 1.0) + EULER) - 2.0 * (many - 1.0) / many
+    return np.where(n > 2, length, np.where(n == 2, 1.0, 0.0))

@@ -1,0 +1,57 @@
+"""Mahalanobis distance with a shrunken covariance: the yardstick that the others have to reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.covariance import EllipticEnvelope, ledoit_wolf_shrinkage, shrunk_covariance
+
+from cyberhans.detectors import Features, Reals, Scale, log2_mean
+
+LEAST_SHRINKAGE = 0.05
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """`envelope` measures what is left of a window when the whole part of the mean is subtracted."""
+
+    scale: Scale
+    envelope: EllipticEnvelope
+    shrinkage: float
+
+    def squares(self, features: Features) -> Reals:
+        """(k, 1): squared Mahalanobis distance over the number of features."""
+        centred = features.astype(np.float64) - self.scale.centre
+        distances: Reals = self.envelope.mahalanobis(centred)[:, None]
+        return distances / features.shape[1]
+
+    def score(self, features: Features) -> Reals:
+        return log2_mean(self.squares(features))
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return self.scale.arrays() | {"precision": self.envelope.get_precision()}
+
+
+def fit(features: Features, seed: int) -> Gaussian:
+    """Covariance of the standardised features, shrunk towards the unit matrix by Ledoit and Wolf's (2004) amount.
+
+    `seed` is not needed: there is one answer.
+    """
+    scale = Scale.of(features)
+    z = scale.apply(features)
+    shrinkage = max(float(ledoit_wolf_shrinkage(z)), LEAST_SHRINKAGE)
+    covariance = shrunk_covariance(np.cov(z, rowvar=False, bias=True), shrinkage)
+    return Gaussian(scale, _envelope(scale, np.linalg.inv(covariance)), shrinkage)
+
+
+def _envelope(scale: Scale, precision: Reals) -> EllipticEnvelope:
+    """An EllipticEnvelope that was not fitted robustly but told what to be, in units of the features."""
+    envelope = EllipticEnvelope()
+    envelope.location_ = scale.rest
+    envelope.precision_ = precision / np.outer(scale.deviation, scale.deviation)
+    envelope.covariance_ = np.linalg.inv(envelope.precision_)
+    envelope.offset_ = 0.0
+    return envelope

@@ -1,0 +1,238 @@
+"""A fitted detector becomes C. The only room with emlearn: what emlearn gets wrong is put right here.
+
+The numbers T… are those of tests/test_emlearn_traps.py, which shows each trap and that it is avoided.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cyberhans import amalgamation, model_source, truth
+from cyberhans.detector import Model
+from cyberhans.detector_source import INTERFACE_VERSION
+from cyberhans.detectors import Features, Fitted
+from cyberhans.detectors.autoencoder import Autoencoder
+from cyberhans.detectors.forest import Forest, path_length
+from cyberhans.detectors.gaussian import Gaussian
+from cyberhans.errors import CyberHansError
+from cyberhans.spec import ARITHMETIC_VERSION, LOADABLE_FEATURES
+
+Edit = tuple[str, str | Callable[[re.Match[str]], str]]
+
+P = "hans_00000000"  # stands for the prefix until the text, and so its digest, is known
+_patched = threading.Lock()
+
+
+def emit(
+    fitted: Fitted, features: Features, *, method: str | None = None, dtype: str | None = None
+) -> tuple[Model, dict[str, Any]]:
+    """The self-contained model.c of a fitted detector, and how well it was found to agree with scikit-learn.
+
+    `features` (k, n) are real windows for that comparison (truth.py); too large a difference is an error. `method`
+    (loadable, inline) and `dtype` (float, int16_t) default to what suits; one that emlearn would ignore is an error.
+    """
+    count = features.shape[1]
+    kind = type(fitted).__name__.lower()
+    requested = _request(kind, count, method, dtype)
+    body, parts, ram = _CONVERSIONS[kind](fitted, count, requested)
+    text = amalgamation.wrap(_head(kind) + body + model_source.TAIL)
+    prefix = "hans_" + hashlib.sha256(text.encode()).hexdigest()[:8]
+    model = Model(text.replace(P, prefix), prefix, parts, ram)
+    return model, truth.compare(fitted, model, features)
+
+
+def _request(kind: str, features: int, method: str | None, dtype: str | None) -> str:
+    """The method to take. emlearn ignores what it cannot do (T3.7), so nothing is passed on that it does not know."""
+    possible = {"autoencoder": ("loadable",), "gaussian": ("inline",), "forest": ("loadable", "inline")}.get(kind, ())
+    if kind == "forest" and features > LOADABLE_FEATURES:
+        possible = ("inline",)
+    only = "int16_t" if kind == "forest" else "float"
+    if method not in (None, *possible):
+        raise CyberHansError(f"{kind} of {features} features cannot be {method!r}: choose {' or '.join(possible)}")
+    if dtype not in (None, only):
+        raise CyberHansError(f"{kind} with dtype {dtype!r}: emlearn would ignore it; only {only} can be had")
+    return method or possible[0]
+
+
+def _head(kind: str) -> str:
+    found = importlib.metadata.distribution("emlearn")
+    licence = found.read_text("licenses/LICENSE.md") or found.read_text("LICENSE.md")
+    if not licence:
+        raise CyberHansError("emlearn is installed without its licence, which model.c must carry: install it with pip")
+    return model_source.HEAD.substitute(title=kind, version=found.version, licence=model_source.comment(licence),
+                                        interface=INTERFACE_VERSION, arithmetic=ARITHMETIC_VERSION)  # fmt: skip
+
+
+@contextlib.contextmanager
+def _emlearn() -> Iterator[Any]:
+    """emlearn put right for as long as it is used, and left as it was found."""
+    with _patched:
+        before = np.geterr()
+        import emlearn.cgen
+        import emlearn.common
+        import emlearn.trees
+
+        np.seterr(**before)  # T3.3: importing it makes every underflow of the process an error
+        patches = (
+            (emlearn.cgen, "constant", _constant(emlearn.cgen.constant)),  # T3.2
+            (emlearn.common, "CompiledClassifier", lambda *_, **__: None),  # T4.1: we compile, not it, into ./tmp
+            (emlearn.trees, "remove_duplicate_leaves", _without_duplicates),  # T4.4
+        )
+        originals = [getattr(module, name) for module, name, _ in patches]
+        try:
+            for module, name, replacement in patches:
+                setattr(module, name, replacement)
+            yield emlearn
+        finally:
+            for (module, name, _), original in zip(patches, originals, strict=True):
+                setattr(module, name, original)
+
+
+def _constant(original: Callable[[Any, str], str]) -> Callable[..., str]:
+    """emlearn's printing of constants, but floats with the 9 digits that give every binary32 back (T3.2)."""
+
+    def constant(value: Any, dtype: str = "float") -> str:
+        return _float(value) if dtype == "float" else original(value, dtype)
+
+    return constant
+
+
+def _float(value: float) -> str:
+    single = float(np.float32(value))
+    if not np.isfinite(single):
+        raise CyberHansError(f"a constant of the model is {value:g}, which no float32 holds: train on other recordings")
+    text = f"{single:.9g}"
+    return text + ("f" if "." in text or "e" in text else ".0f")
+
+
+def _table(declaration: str, values: Iterable[Any]) -> str:
+    texts = (str(value) if isinstance(value, np.integer) else _float(value) for value in values)
+    return f"static const {declaration} = {{ {', '.join(texts)} }};"
+
+
+def _convert(kind: str, carrier: Any, roots: Iterable[str], edits: Iterable[Edit] = (), **request: str) -> str:
+    """emlearn's C for a carrier of numbers, with its headers, edited and reduced to what is used."""
+    with _emlearn() as emlearn:
+        code = emlearn.convert(carrier, kind=kind, **request).save(name=f"{P}_net")
+        code = amalgamation.flatten(code, Path(emlearn.includedir))
+    for pattern, replacement in edits:
+        code = amalgamation.replace_once(code, pattern, replacement)
+    return amalgamation.reduce(code, roots, P)
+
+
+_NET_EDITS: tuple[Edit, ...] = (
+    # Only relu and identity: the other activations would need libm (T4.9).
+    (r"\} else if \(activation == EmlNetActivationLogistic\).*?\} else \{(?=\s*return EmlUnsupported)", "} else {"),
+    (rf"static EmlNet {P}_net = ", f"static const EmlNet {P}_net = "),
+    (r"(?<=eml_net_infer\()EmlNet \*", "const EmlNet *"),
+    (r"(?<=eml_net_valid\()EmlNet \*", "const EmlNet *"),
+    (r"(?<=eml_net_find_largest_layer\()EmlNet \*", "const EmlNet *"),
+)
+
+
+def _autoencoder(fitted: Autoencoder, features: int, method: str) -> tuple[str, int, int]:
+    """The net with the standardisation folded into its first layer; outputs stay in units of z."""
+    scale, net = fitted.scale, fitted.net
+    weights, biases = [*net.coefs_], [*net.intercepts_]
+    biases[0] = biases[0] - (scale.rest / scale.deviation) @ weights[0]
+    weights[0] = weights[0] / scale.deviation[:, None]
+    carrier = SimpleNamespace(n_layers_=net.n_layers_, coefs_=weights, intercepts_=biases,
+                              activation=net.activation, out_activation_=net.out_activation_)  # fmt: skip
+    roots = (f"{P}_net", f"{P}_net_buf2", "eml_net_infer")
+    code = _convert("MLPRegressor", carrier, roots, _NET_EDITS, method=method, return_type="regressor")  # T3.6
+    values = model_source.AUTOENCODER.substitute(
+        features=features,
+        centre=_table(f"int16_t P_centre[{features}]", scale.centre),
+        rest=_table(f"float P_rest[{features}]", scale.rest),
+        inverse=_table(f"float P_inverse[{features}]", 1 / scale.deviation),
+    )
+    widest = max(features, *(len(bias) for bias in biases))
+    return code + _named(values + model_source.PARTS.substitute(parts=features)), features, 2 * 4 * widest
+
+
+def _gaussian(fitted: Gaussian, features: int, method: str) -> tuple[str, int, int]:
+    code = _convert("EllipticEnvelope", fitted.envelope, (f"{P}_net_predict",), method=method)  # T4.7
+    centre = _table(f"int16_t P_centre[{features}]", fitted.scale.centre)
+    values = model_source.GAUSSIAN.substitute(features=features, centre=centre)
+    return code + _named(values + model_source.PARTS.substitute(parts=1)), 1, 4 * features
+
+
+def _forest(fitted: Forest, features: int, method: str) -> tuple[str, int, int]:
+    """The path length of an isolation tree is a regression tree whose leaf holds its depth + c(its samples)."""
+    carrier = type("IsolationRegressor", (), {})()  # emlearn looks for Regressor in this name
+    pairs = zip(fitted.trees.estimators_, fitted.trees.estimators_features_, strict=True)
+    carrier.estimators_ = [_tree(tree.tree_, chosen, features) for tree, chosen in pairs]
+    loadable = method == "loadable"
+    roots = (f"{P}_net", "eml_trees_regress") if loadable else (f"{P}_net_predict",)
+    edits = _TREE_EDITS if loadable else ()
+    code = _convert("RandomForestRegressor", carrier, roots, edits, method=method, dtype="int16_t")
+    call = model_source.LOADABLE_CALL if loadable else model_source.INLINE_CALL
+    values = model_source.FOREST.substitute(
+        call=call.replace("$features", str(features)),
+        typical=_float(fitted.typical_path),
+        factor=_float(65536 / fitted.typical_path),
+    )
+    return code + _named(values), 0, 4
+
+
+def _tree(tree: Any, chosen: npt.NDArray[Any], features: int) -> SimpleNamespace:
+    """One tree as emlearn reads it. It goes left when x < threshold, scikit-learn when x <= threshold (T3.1)."""
+    split = tree.feature >= 0
+    threshold = np.where(split, np.floor(tree.threshold) + 1, 0)
+    if threshold.min() < -32768 or threshold.max() > 32767:  # emlearn would write them unchecked
+        raise CyberHansError("a threshold of the forest is no int16: features must be int16")
+    depth = np.zeros(tree.node_count)
+    for node in np.flatnonzero(split):  # parents stand before their children
+        depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
+    value = (depth + path_length(tree.n_node_samples)).astype(np.float32)
+    columns = SimpleNamespace(
+        node_count=tree.node_count, children_left=tree.children_left, children_right=tree.children_right,
+        feature=np.where(split, chosen[np.maximum(tree.feature, 0)], -2), threshold=threshold,
+        value=value.reshape(-1, 1, 1),
+    )  # fmt: skip
+    return SimpleNamespace(n_features_in_=features, tree_=columns)
+
+
+def _without_duplicates(forest: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+    """(nodes, roots, leaves) with every leaf value once: as emlearn does it, in linear time (T4.4)."""
+    nodes, roots, leaves = forest
+    order = {value: place for place, value in enumerate(dict.fromkeys(float(leaf) for leaf in leaves))}
+    for node in nodes:
+        for side in (2, 3):
+            if node[side] < 0:
+                node[side] = -1 - order[float(leaves[-1 - node[side]])]
+    return nodes, roots, list(order)
+
+
+def _float_leaves(match: re.Match[str]) -> str:
+    """Leaves as the floats that they are, not as bytes that may lie at any address (T4.2)."""
+    leaves = np.array(match[1].split(","), np.uint8).view("<f4")
+    return _table(f"float {P}_net_leaves[{len(leaves)}]", leaves)
+
+
+_TREE_EDITS: tuple[Edit, ...] = (
+    (rf"static const uint8_t {P}_net_leaves\[\d+\] = \{{([^}}]*)\}};", _float_leaves),
+    (rf"EmlTrees {P}_net = ", f"static const EmlTrees {P}_net = "),
+)
+
+
+def _named(text: str) -> str:
+    return re.sub(r"\bP_", f"{P}_", text)
+
+
+_CONVERSIONS: dict[str, Callable[[Any, int, str], tuple[str, int, int]]] = {
+    "autoencoder": _autoencoder,
+    "gaussian": _gaussian,
+    "forest": _forest,
+}

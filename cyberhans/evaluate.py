@@ -1,0 +1,81 @@
+"""How good a detector is on a protocol's test recordings, by the integer path that ships. The only room with pandas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cyberhans.dataset import Protocol
+from cyberhans.detector import Detector
+
+PARTIAL = 0.1  # pauc10: false-alarm rates up to here
+
+Reals = npt.NDArray[np.float64]
+
+
+def evaluate(detector: Detector, protocol: Protocol) -> dict[str, Any]:
+    """Figures over single windows; null where the protocol lacks a class.
+
+    auc: chance that an anomalous window scores above a normal one. pauc10: area under the same curve up to a
+    false-alarm rate of 0.1, standardised so that 0.5 is chance and 1 is perfect (McClish 1989). false_alarm_rate and
+    detection_rate: at the detector's threshold.
+    """
+    table = window_table(detector, protocol)
+    anomaly = table["label"] == "anomaly"
+    scores = table["score"].to_numpy(np.float64)
+    rates = table.groupby("label")["verdict"].mean()
+    false_alarms, hits = roc(scores, anomaly.to_numpy())
+    whole = bool(anomaly.any() and not anomaly.all())
+    return {
+        "auc": area(false_alarms, hits) if whole else None,
+        "pauc10": standardised_area(false_alarms, hits, PARTIAL) if whole else None,
+        "false_alarm_rate": _float(rates.get("normal")),
+        "detection_rate": _float(rates.get("anomaly")),
+        "windows": {
+            "train": detector.provenance["windows"],
+            "normal": int((~anomaly).sum()),
+            "anomaly": int(anomaly.sum()),
+        },
+        "uncalibrated": detector.uncalibrated,
+    }
+
+
+def window_table(detector: Detector, protocol: Protocol) -> pd.DataFrame:
+    """One row per test window: recording, label (normal, anomaly), window (number), score (int32), verdict (0, 1)."""
+    core = detector.core()
+    parts = []
+    for label, recordings in (("normal", protocol.test_normal), ("anomaly", protocol.test_anomaly)):
+        for recording in recordings:
+            result = core.run(recording.windows(detector.spec))
+            columns = {"window": np.arange(len(result.score)), "score": result.score, "verdict": result.verdict}
+            parts.append(pd.DataFrame({"recording": recording.name, "label": label, **columns}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def roc(scores: Reals, anomaly: npt.NDArray[np.bool_]) -> tuple[Reals, Reals]:
+    """False-alarm and hit rates at every threshold that the scores allow, from (0, 0) to (1, 1); ties are one step."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0, True)
+    hits = np.cumsum(anomaly[order])[last]
+    alarms = np.cumsum(~anomaly[order])[last]
+    return np.append(0, alarms) / max(alarms[-1], 1), np.append(0, hits) / max(hits[-1], 1)
+
+
+def area(false_alarms: Reals, hits: Reals) -> float:
+    return float(np.trapezoid(hits, false_alarms))
+
+
+def standardised_area(false_alarms: Reals, hits: Reals, limit: float) -> float:
+    """Area up to `limit`, mapped linearly so that chance is 0.5 and perfect is 1."""
+    stop = int(np.searchsorted(false_alarms, limit, side="right"))
+    at_limit = np.interp(limit, false_alarms, hits)
+    found = area(np.append(false_alarms[:stop], limit), np.append(hits[:stop], at_limit))
+    chance = limit * limit / 2
+    return 0.5 * (1 + (found - chance) / (limit - chance))
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)

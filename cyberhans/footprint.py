@@ -1,0 +1,230 @@
+"""What an image will take, before it is linked: the sections of its objects that the linker is going to keep.
+
+The walk is the linker's own (--gc-sections): from the entry along every reference, into the compiler's libraries where
+no object has the symbol. Nothing is guessed but the padding, which is counted as if every section were a multiple of
+four bytes long; so the sum is never below the image's.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+ALLOC, WRITE, EXECUTE = 2, 1, 4  # section flags of ELF
+LIBRARIES = ("libgcc.a", "libc_nano.a")
+ROOTS = ("Reset_Handler", "main")
+KEPT = ".vectors"  # sections the linker script keeps without a reference
+UNWINDING = (".ARM.exidx", ".ARM.extab")  # dropped by the linker script: C has no exceptions
+OUTPUTS = 3  # output sections after the first, each of which may begin with padding
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A relocation: at `offset` of its section something of type `kind` (a number of the ELF ABI) refers to a symbol."""
+
+    offset: int
+    kind: int
+    symbol: str  # global name, or "" for a place within the same object
+    section: int  # then: the section's number there
+    named: bool  # it is to a function or a variable, not to some place within one
+
+
+@dataclass(eq=False)
+class Section:
+    """A section of an object that takes memory."""
+
+    part: str  # "core", "app", ... or "library"
+    member: Member
+    name: str
+    size: int
+    align: int
+    flags: int
+    stored: bool  # has bytes in the file
+    references: list[Reference] = field(default_factory=list)
+
+    @property
+    def code(self) -> bool:
+        return bool(self.flags & EXECUTE)
+
+
+@dataclass(eq=False)
+class Member:
+    """An object file, alone or out of an archive."""
+
+    part: str
+    path: Path
+    content: bytes
+    sections: dict[int, Section] = field(default_factory=dict)
+    symbols: dict[str, int] = field(default_factory=dict)  # global name → section number
+    weak: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The sections that will be kept, in the order they were reached, and where each name is defined."""
+
+    kept: tuple[Section, ...]
+    defined: Mapping[str, Section]
+
+    @property
+    def flash_bytes(self) -> int:
+        return _total(section for section in self.kept if section.stored)
+
+    @property
+    def ram_bytes(self) -> int:
+        """Variables, without the stack."""
+        return _total(section for section in self.kept if section.flags & WRITE)
+
+    def flash_shares(self) -> dict[str, int]:
+        """Flash bytes by part, without padding."""
+        return _by_part(section for section in self.kept if section.stored)
+
+    def ram_shares(self) -> dict[str, int]:
+        """RAM bytes by part, without padding."""
+        return _by_part(section for section in self.kept if section.flags & WRITE)
+
+    def target(self, source: Section, reference: Reference) -> Section | None:
+        """The section that a reference leads to; None for a symbol of the linker script."""
+        if reference.symbol:
+            return self.defined.get(reference.symbol)
+        return source.member.sections.get(reference.section)
+
+
+def _total(sections: Iterable[Section]) -> int:
+    """An upper bound of what the linker makes of them: every length rounded up to 4, wider alignment paid in full."""
+    chosen = list(sections)
+    widest = max((section.align for section in chosen), default=4)
+    padding = sum(max(0, section.align - 4) for section in chosen) + OUTPUTS * max(0, widest - 4)
+    return sum((section.size + 3) // 4 * 4 for section in chosen) + padding
+
+
+def _by_part(sections: Iterable[Section]) -> dict[str, int]:
+    shares: dict[str, int] = {}
+    for section in sections:
+        shares[section.part] = shares.get(section.part, 0) + section.size
+    return shares
+
+
+def footprint(objects: Mapping[str, Sequence[Path]], compiler: Sequence[str], libraries: bool) -> Footprint:
+    """Walk from the entry through `objects` (by part) and, if asked for, the libraries of `compiler` (with flags)."""
+    own = [read_member(part, path, path.read_bytes()) for part, paths in objects.items() for path in paths]
+    archives = [Archive(find_library(compiler, name)) for name in LIBRARIES] if libraries else []
+    defined: dict[str, Section] = {}
+    for member in own:
+        _define(member, defined)
+    todo = [section for member in own for section in member.sections.values() if section.name.startswith(KEPT)]
+    todo += [defined[name] for name in ROOTS if name in defined]
+    kept: dict[Section, None] = {}
+    while todo:
+        section = todo.pop()
+        if section in kept:
+            continue
+        kept[section] = None
+        for reference in section.references:
+            if reference.symbol and reference.symbol not in defined:
+                _load(reference.symbol, archives, defined)
+            target = Footprint((), defined).target(section, reference)
+            if target is not None:
+                todo.append(target)
+    return Footprint(tuple(kept), defined)
+
+
+def _define(member: Member, defined: dict[str, Section]) -> None:
+    for name, number in member.symbols.items():
+        section = member.sections.get(number)
+        if section is not None and (name not in defined or name in defined[name].member.weak):
+            defined[name] = section
+
+
+def _load(symbol: str, archives: Sequence[Archive], defined: dict[str, Section]) -> None:
+    """Take the first archive member that defines `symbol`, as a linker does."""
+    for archive in archives:
+        if symbol in archive.index:
+            for name, section in _definitions(archive.member(symbol)).items():
+                defined.setdefault(name, section)
+            return
+
+
+def _definitions(member: Member) -> dict[str, Section]:
+    found: dict[str, Section] = {}
+    _define(member, found)
+    return found
+
+
+def read_member(part: str, path: Path, content: bytes) -> Member:
+    """Read the sections that take memory, the global symbols and the relocations of an object."""
+    elf = ELFFile(BytesIO(content))
+    member = Member(part, path, content)
+    for number, section in enumerate(elf.iter_sections()):
+        if section["sh_flags"] & ALLOC and not section.name.startswith((*UNWINDING, ".eh_frame")):
+            member.sections[number] = Section(
+                part, member, section.name, section["sh_size"], max(1, section["sh_addralign"]),
+                section["sh_flags"], section["sh_type"] != "SHT_NOBITS",
+            )  # fmt: skip
+    table = elf.get_section_by_name(".symtab")
+    symbols = list(table.iter_symbols()) if table else []
+    for symbol in symbols:
+        if symbol["st_info"]["bind"] != "STB_LOCAL" and isinstance(symbol["st_shndx"], int):
+            member.symbols[symbol.name] = symbol["st_shndx"]
+            if symbol["st_info"]["bind"] == "STB_WEAK":
+                member.weak.add(symbol.name)
+    for section in elf.iter_sections():
+        if section["sh_type"] in ("SHT_REL", "SHT_RELA") and section["sh_info"] in member.sections:
+            member.sections[section["sh_info"]].references = [
+                _reference(relocation, symbols[relocation["r_info_sym"]]) for relocation in section.iter_relocations()
+            ]
+    return member
+
+
+def _reference(relocation: object, symbol: object) -> Reference:
+    entry, target = relocation.entry, symbol.entry  # type: ignore[attr-defined]
+    place = target["st_shndx"] if isinstance(target["st_shndx"], int) else 0
+    local = target["st_info"]["bind"] == "STB_LOCAL"
+    return Reference(entry["r_offset"], entry["r_info_type"], "" if local else symbol.name, place,
+                     target["st_info"]["type"] != "STT_SECTION")  # type: ignore[attr-defined]
+
+
+class Archive:
+    """A library of the `ar` format with the symbol index that `ranlib` writes; members are read when asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.content = path.read_bytes()
+        self.index = dict(self._symbols())
+        self._members: dict[int, Member] = {}
+
+    def member(self, symbol: str) -> Member:
+        """The member that defines a symbol of the index."""
+        start = self.index[symbol]
+        if start not in self._members:
+            self._members[start] = read_member("library", self.path, self._body(start))
+        return self._members[start]
+
+    def _body(self, header: int) -> bytes:
+        size = int(self.content[header + 48 : header + 58])
+        return self.content[header + 60 : header + 60 + size]
+
+    def _symbols(self) -> Iterator[tuple[str, int]]:
+        """Names and the offsets of their members; the first of two definitions counts."""
+        body = self._body(8)
+        count = int.from_bytes(body[:4], "big")
+        names = body[4 + 4 * count :].split(b"\0")
+        for i in reversed(range(count)):
+            yield names[i].decode(), int.from_bytes(body[4 + 4 * i : 8 + 4 * i], "big")
+
+
+@functools.cache
+def _library_path(compiler: tuple[str, ...], name: str) -> Path:
+    done = subprocess.run([*compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True)
+    return Path(done.stdout.strip())
+
+
+def find_library(compiler: Sequence[str], name: str) -> Path:
+    """Where the compiler, with these flags, has a library."""
+    return _library_path(tuple(compiler), name)

@@ -1,0 +1,87 @@
+"""Judgement: all that a device tells about one window, put together from its events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cyberhans.errors import CyberHansError
+from cyberhans.messages import Costs, Event, Features, Option, Verdict
+from cyberhans.protocol import Packet
+
+INT16 = np.dtype("<i2")
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """One window: the VERDICT's fields, int16 mean (channels,), and where asked for features int16 (f,) and costs."""
+
+    window: int
+    first: int
+    score: int
+    threshold: int
+    anomaly: int
+    flags: int
+    mean: NDArray[np.int16]
+    features: NDArray[np.int16] | None = None
+    costs: Costs | None = None
+
+
+class Gatherer:
+    """Events in, judgements out. A missing piece is an error: nothing is lost silently."""
+
+    def __init__(self, name: str, options: Option) -> None:
+        self._name = name
+        self._options = options
+        self._under_way: Judgement | None = None
+
+    def add(self, event: Packet) -> Judgement | None:
+        """The judgement that this event completes, if any."""
+        if event.type == Event.VERDICT:
+            self.finish()
+            self._under_way = _judgement(Verdict.unpack(event.body))
+        elif event.type == Event.FEATURES:
+            self._add_features(Features.unpack(event.body))
+        elif event.type == Event.COSTS:
+            costs = Costs.unpack(event.body)
+            self._under_way = replace(self._of(costs.window), costs=costs)
+        return self._complete()
+
+    def finish(self) -> None:
+        """No more will come: an unfinished window is an error."""
+        if self._under_way:
+            raise CyberHansError(f"{self._name}: window {self._under_way.window} came in part only; check the line and repeat")
+
+    def _of(self, window: int) -> Judgement:
+        if not self._under_way or self._under_way.window != window:
+            raise CyberHansError(f"{self._name}: window {window} came without its verdict; check the line and repeat")
+        return self._under_way
+
+    def _add_features(self, part: Features) -> None:
+        judgement = self._of(part.window)
+        before = judgement.features if judgement.features is not None else np.zeros(0, np.int16)
+        values = np.frombuffer(part.tail, INT16)
+        if part.offset != len(before):
+            raise CyberHansError(f"{self._name}: features of window {part.window} have a gap; check the line and repeat")
+        self._total = part.total
+        self._under_way = replace(judgement, features=np.concatenate((before, values)))
+
+    def _complete(self) -> Judgement | None:
+        judgement = self._under_way
+        if judgement is None:
+            return None
+        if Option.FEATURES in self._options and (judgement.features is None or len(judgement.features) < self._total):
+            return None
+        if Option.COSTS in self._options and judgement.costs is None:
+            return None
+        self._under_way = None
+        return judgement
+
+
+def _judgement(verdict: Verdict) -> Judgement:
+    mean = np.frombuffer(verdict.tail[: 2 * verdict.channels], INT16)
+    return Judgement(
+        verdict.window, verdict.first, verdict.score, verdict.threshold, verdict.anomaly, verdict.flags, mean
+    )

@@ -1,0 +1,77 @@
+"""A serial line behind any pyserial URL, in packets."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import deque
+
+import serial
+
+from cyberhans.emulator import START_SECONDS, Emulator
+from cyberhans.errors import CyberHansError
+from cyberhans.protocol import Decoder, Packet
+
+POLL_SECONDS = 0.05
+WRITE_SECONDS = 10.0
+
+
+class Line:
+    """Sends and receives packets. Every failure of the port is one CyberHansError."""
+
+    def __init__(self, url: str, baud: int, emulator: Emulator | None) -> None:
+        self.name = f"board:{emulator.board.name}" if emulator else url
+        self.emulator = emulator
+        self.decoder = Decoder()
+        self._arrived: deque[Packet] = deque()
+        self._port = self._open(url, baud)
+        self.write(b"\0")  # ends whatever an earlier host left unfinished
+
+    def close(self) -> None:
+        self._port.close()
+
+    def write(self, data: bytes) -> None:
+        """Wait until the port has taken all of it."""
+        try:
+            self._port.write(data)
+        except (serial.SerialException, OSError) as error:
+            raise self._vanished(error) from None
+
+    def take(self, deadline: float) -> Packet | None:
+        """The next packet; None when time.monotonic() has passed `deadline` without one."""
+        while not self._arrived:
+            self._arrived.extend(self.decoder.feed(self._read()))
+            if not self._arrived and time.monotonic() > deadline:
+                return None
+        return self._arrived.popleft()
+
+    def _read(self) -> bytes:
+        """What has arrived, or nothing after POLL_SECONDS."""
+        try:
+            select.select([self._port], [], [], POLL_SECONDS)
+            data = bytes(self._port.read(4096))
+        except (serial.SerialException, OSError) as error:
+            raise self._vanished(error) from None
+        if not data and self.emulator and self.emulator.ended():
+            raise CyberHansError(f"{self.name}: {self.emulator.ended()}; start it again")
+        return data
+
+    def _open(self, url: str, baud: int) -> serial.SerialBase:
+        """An emulator may need a moment until its port is there."""
+        deadline = time.monotonic() + (START_SECONDS if self.emulator else 0.0)
+        while True:
+            try:
+                return serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=WRITE_SECONDS)
+            except (serial.SerialException, OSError, ValueError) as error:
+                ended = self.emulator.ended() if self.emulator else None
+                if ended or time.monotonic() > deadline:
+                    raise CyberHansError(f"{self.name}: cannot be opened: {ended or _reason(error)}; check --device") from None
+                time.sleep(0.02)
+
+    def _vanished(self, error: Exception) -> CyberHansError:
+        ended = self.emulator.ended() if self.emulator else None
+        return CyberHansError(f"{self.name}: the device went away ({ended or _reason(error)}); plug it in and repeat")
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,272 @@
+"""The messages of the link (SPEC.md section 10): their schema stands here once. The firmware's messages.h is generated
+from it: `python -m cyberhans.messages > firmware/app/messages.h`."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Self, get_type_hints
+
+from cyberhans.errors import CyberHansError
+
+PROTOCOL_VERSION = 1
+REPLY = 0x80  # type of a reply = type of its request | REPLY
+NAK = 0x80  # type of a refusal
+DUMP_BYTES = 128  # bytes of an item in one TRACED reply
+
+
+class Request(enum.IntEnum):
+    """Types below 0x40, but never 0x0A or 0x0D: `?` and a line end ask for the banner."""
+
+    INFO = 0x01
+    START = 0x02
+    SAMPLES = 0x03
+    TRACE = 0x04
+    TRACED = 0x05
+    FILE = 0x06
+    RUN = 0x07
+
+
+class Event(enum.IntEnum):
+    """Types from 0xC0: sent without a request."""
+
+    VERDICT = 0xC0
+    FEATURES = 0xC1
+    COSTS = 0xC2
+
+
+class Refusal(enum.IntEnum):
+    """Codes of a NAK."""
+
+    UNKNOWN = 1  # no such request
+    LENGTH = 2  # body too short, or no whole sample frames
+    MODE = 3  # needs START first
+    INDEX = 4  # not the expected sample index, which `detail` tells
+    FILE = 5  # no host files on this board, no such file, or reading it failed
+    CORE = 6  # the core returned an error, which `detail` tells
+
+
+class Mode(enum.IntEnum):
+    RUN = 0
+    HOST = 1
+
+
+class Option(enum.IntFlag):
+    """What START asks for beside verdicts."""
+
+    FEATURES = 1
+    COSTS = 2
+
+
+U8 = Annotated[int, "B"]
+I16 = Annotated[int, "h"]
+U16 = Annotated[int, "H"]
+I32 = Annotated[int, "i"]
+U32 = Annotated[int, "I"]
+Text = Annotated[str, "16s"]
+Digest = Annotated[bytes, "16s"]
+C_TYPES = {"B": "uint8_t", "h": "int16_t", "H": "uint16_t", "i": "int32_t", "I": "uint32_t", "16s": "uint8_t"}
+
+
+@dataclass(frozen=True)
+class Message:
+    """Fixed little-endian fields without padding; `tail` holds the bytes after them: items of a message that has
+    some, else what a newer peer added (bodies grow only at the end)."""
+
+    tail: bytes = field(default=b"", kw_only=True)
+
+    def pack(self) -> bytes:
+        form = _FORMS[type(self)]
+        values = (getattr(self, name) for name in form.names)
+        return form.struct.pack(*(v.encode("ascii") if isinstance(v, str) else v for v in values)) + self.tail
+
+    @classmethod
+    def unpack(cls, body: bytes) -> Self:
+        form, size = _FORMS[cls], _FORMS[cls].struct.size
+        if len(body) < size:
+            raise CyberHansError(f"{cls.__name__} has {len(body)} bytes, not {size}: update the older end of the link")
+        values = form.struct.unpack_from(body)
+        plain = (v.rstrip(b"\0").decode("ascii", "replace") if i in form.texts else v for i, v in enumerate(values))
+        return cls(*plain, tail=body[size:])
+
+
+@dataclass(frozen=True)
+class Info(Message):
+    """Reply to INFO."""
+
+    protocol: U16
+    arithmetic: U16  # HANS_ARITHMETIC
+    interface: U16  # HANS_INTERFACE
+    body_max: U16  # bytes of the longest body, either way
+    credits: U16  # SAMPLES packets that may wait for their reply
+    features: U16  # per window
+    status: I16  # of the core's start: 0, or its error
+    flags: U16  # the model's: bit 0 uncalibrated
+    channels: U8
+    mode: U8  # Mode
+    reserved: U16
+    spec: Digest
+    model: Digest
+    detector: Digest
+    firmware: Text  # version
+    board: Text
+    serial: Text
+    revision: U32  # of mutable state, such as a new baseline; 0 = as built
+    rate_mhz: U32  # sample frames per second, 1/1000 Hz
+    window: U32  # sample frames
+    hop: U32  # sample frames
+    tick_hz: U32  # unit of COSTS
+    lost: U32  # received bytes lost since power-on
+    broken: U32  # damaged packets dropped since power-on
+
+
+@dataclass(frozen=True)
+class Start(Message):
+    """START: stop the source, forget the stream, expect sample index 0."""
+
+    options: U32  # Option
+
+
+@dataclass(frozen=True)
+class Taken(Message):
+    """Reply to START and SAMPLES, after every event that they caused."""
+
+    next: U32  # expected sample index
+    lost: U32  # received bytes lost since power-on
+    credits: U16
+    reserved: U16
+
+
+@dataclass(frozen=True)
+class Samples(Message):
+    """SAMPLES; tail: whole sample frames of int16."""
+
+    index: U32  # of the first sample frame since START, modulo 2^32
+
+
+@dataclass(frozen=True)
+class Trace(Message):
+    """TRACE: what the next START is to watch in its first window."""
+
+    call: U32  # item of the stage
+    offset: U16  # byte of that item
+    stage: U8
+    reserved: U8
+
+
+@dataclass(frozen=True)
+class Traced(Message):
+    """Reply to TRACED; tail: up to DUMP_BYTES from the position that TRACE named."""
+
+    samples: U32  # CRC-32 over all items of the stage, in order
+    spectrum: U32
+    bands: U32
+    features: U32
+    score: U32
+    verdict: U32
+    before: U32  # CRC-32 over what the named stage gave before the position that TRACE named
+    done: U32  # 1: a whole window was watched
+
+
+@dataclass(frozen=True)
+class Replayed(Message):
+    """Reply to FILE, after every event that it caused."""
+
+    frames: U32  # sample frames taken
+    windows: U32  # verdicts given
+
+
+@dataclass(frozen=True)
+class Nak(Message):
+    """Refusal of a request, with its sequence number."""
+
+    request: U8
+    code: U8  # Refusal
+    reserved: U16
+    detail: I32
+
+
+@dataclass(frozen=True)
+class Verdict(Message):
+    """VERDICT; tail: int16 mean per channel."""
+
+    window: U32  # windows since START
+    first: U32  # sample frame at which it began
+    score: I32
+    threshold: I32
+    anomaly: U8
+    flags: U8
+    channels: U8
+    reserved: U8
+
+
+@dataclass(frozen=True)
+class Features(Message):
+    """FEATURES; tail: int16 features from `offset` on."""
+
+    window: U32
+    offset: U16
+    total: U16  # features of a window
+
+
+@dataclass(frozen=True)
+class Costs(Message):
+    """COSTS: ticks of port_ticks between the stages of one window."""
+
+    window: U32
+    samples: U32  # taking samples and their moments
+    spectrum: U32
+    bands: U32
+    features: U32
+    score: U32
+
+
+MESSAGES: tuple[type[Message], ...] = (
+    Info, Start, Taken, Samples, Trace, Traced, Replayed, Nak, Verdict, Features, Costs,
+)  # fmt: skip
+
+
+class _Form:
+    """The fixed fields of a message in the order of the wire: names, struct codes, which of them are text."""
+
+    def __init__(self, message: type[Message]) -> None:
+        hints = get_type_hints(message, include_extras=True)
+        self.names = [item.name for item in fields(message) if item.name != "tail"]
+        self.codes = [str(hints[name].__metadata__[0]) for name in self.names]
+        self.texts = {i for i, name in enumerate(self.names) if hints[name].__origin__ is str}
+        self.struct = struct.Struct("<" + "".join(self.codes))
+
+
+_FORMS: dict[type[Message], _Form] = {message: _Form(message) for message in MESSAGES}
+
+
+def header() -> str:
+    """firmware/app/messages.h: the schema in C, with a check of every size."""
+    lines = [
+        "/* Generated from cyberhans/messages.py: python -m cyberhans.messages > firmware/app/messages.h */",
+        "#ifndef MESSAGES_H_", "#define MESSAGES_H_", "", "#include <stdint.h>", "",
+        f"#define PROTOCOL_VERSION {PROTOCOL_VERSION}", f"#define MESSAGE_REPLY 0x{REPLY:02X}u",
+        f"#define MESSAGE_NAK 0x{NAK:02X}u", f"#define DUMP_BYTES {DUMP_BYTES}", "",
+    ]  # fmt: skip
+    for enumeration in (Request, Event, Refusal, Mode, Option):
+        name = enumeration.__name__.lower()
+        members = [f"    {name.upper()}_{item.name} = 0x{item.value:02X}," for item in enumeration]
+        lines += [f"enum {name} {{", *members, "};"]
+    for message in MESSAGES:
+        lines += ["", *_c_struct(message)]
+    return "\n".join([*lines, "", "#endif", ""])
+
+
+def _c_struct(message: type[Message]) -> Iterator[str]:
+    name, form = "message_" + message.__name__.lower(), _FORMS[message]
+    yield f"struct {name} {{"
+    for item, code in zip(form.names, form.codes, strict=True):
+        yield f"    {C_TYPES[code]} {item}{'[16]' if code == '16s' else ''};"
+    yield "};"
+    yield f"typedef char {name}_size[sizeof(struct {name}) == {form.struct.size} ? 1 : -1];"
+
+
+if __name__ == "__main__":
+    print(header(), end="")

@@ -1,0 +1,235 @@
+"""Recording: int16 samples of one machine with what is known about them; an int16 WAV plus a JSON sidecar on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from cyberhans import sidecar, wav
+from cyberhans.errors import CyberHansError
+from cyberhans.spec import Spec
+
+LABELS = ("normal", "anomaly", "unknown")
+RATE_TOLERANCE = 0.01  # a Spec made for one rate still fits a sensor whose clock is 1 % off
+CLIPPED_WARN, CLIPPED_REFUSE = 0.01, 0.5  # shares of samples at full scale
+SECONDS_PRECISION = 0.001  # times of parts are written to the millisecond
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What one sensor said about one machine. value in `unit` = sample * scale + offset.
+
+    samples      int16 (n, channels), C-contiguous, n >= 1
+    rate_hz      measured sample frames per second; rate_nominal_hz is what the sensor was set to (0: the same, rounded)
+    segment_len  sample frames that follow one another without a gap; 0 means all of them. The last may be shorter
+    label        "normal", "anomaly" or "unknown"
+    full_scale   magnitude of a sample (in LSB, 1 to 32767) at which the sensor saturates
+    axes         one name per channel (default c0, c1, ...)
+    load         in the user's own words ("4000 N", "low"); speed_rpm of the shaft, None if unknown
+    lost_samples sample frames that the sensor or the link dropped
+    sha256       of the WAV file, in hex; "" before it is saved
+    first_frame  where a part begins in its file, in sample frames
+    """
+
+    samples: NDArray[np.int16]
+    rate_hz: float
+    segment_len: int = 0
+    machine: str = ""
+    session: str = ""
+    label: str = "unknown"
+    unit: str = "full-scale"
+    scale: float = 1 / 32768
+    offset: float = 0.0
+    full_scale: int = 32767
+    axes: tuple[str, ...] = ()
+    path: Path | None = None
+    rate_nominal_hz: float = 0.0
+    sensor: str = ""
+    serial: str = ""
+    firmware_digest: str = ""
+    detector_digest: str = ""
+    start_utc: str = ""
+    speed_rpm: float | None = None
+    load: str = ""
+    lost_samples: int = 0
+    synthetic: bool = False
+    sha256: str = ""
+    notes: str = ""
+    first_frame: int = 0
+
+    def __post_init__(self) -> None:
+        if self.samples.dtype != np.int16 or self.samples.ndim != 2 or not self.samples.flags.c_contiguous:
+            raise CyberHansError(f"{self.name}: samples must be a C-contiguous int16 array (frames, channels)")
+        if self.samples.size == 0:
+            raise CyberHansError(f"{self.name}: holds no samples; record again")
+        if not (math.isfinite(self.rate_hz) and self.rate_hz > 0):
+            raise CyberHansError(f"{self.name}: rate {self.rate_hz} Hz; state the measured rate, a number above 0")
+        if self.label not in LABELS:
+            raise CyberHansError(f"{self.name}: label {self.label!r}: choose {', '.join(LABELS)}")
+        if not 1 <= self.full_scale <= 32767:
+            raise CyberHansError(f"{self.name}: full_scale {self.full_scale}: must be 1 to 32767 (LSB)")
+        if self.axes and len(self.axes) != self.channels:
+            raise CyberHansError(f"{self.name}: {len(self.axes)} axes named for {self.channels} channels")
+        self._default("axes", tuple(f"c{c}" for c in range(self.channels)))
+        self._default("rate_nominal_hz", float(max(1, round(self.rate_hz))))
+        object.__setattr__(self, "segment_len", min(self.segment_len or self.frames, self.frames))
+
+    def _default(self, field: str, value: object) -> None:
+        if not getattr(self, field):
+            object.__setattr__(self, field, value)
+
+    @property
+    def name(self) -> str:
+        """For messages: the file's name, or machine and session."""
+        return self.path.name if self.path else f"recording {self.machine} {self.session}".strip()
+
+    @property
+    def frames(self) -> int:
+        """Sample frames: samples per channel."""
+        return len(self.samples)
+
+    @property
+    def channels(self) -> int:
+        return int(self.samples.shape[1])
+
+    @property
+    def duration_s(self) -> float:
+        return self.frames / self.rate_hz
+
+    @property
+    def clipped(self) -> tuple[int, ...]:
+        """How many samples of each channel are at full scale."""
+        extreme = (self.samples >= self.full_scale) | (self.samples <= -self.full_scale)
+        return tuple(int(count) for count in extreme.sum(axis=0))
+
+    def windows(self, spec: Spec) -> NDArray[np.int16]:
+        """All whole windows, int16 (k, spec.window, channels), at multiples of spec.hop inside each segment."""
+        if self.channels != spec.channels:
+            raise CyberHansError(f"{self.name}: has {self.channels} channels, but the Spec is for {spec.channels}")
+        if abs(self.rate_hz / spec.rate_hz - 1) > RATE_TOLERANCE:
+            raise CyberHansError(
+                f"{self.name}: sampled at {self.rate_hz:g} Hz, but the Spec is for {spec.rate_hz:g} Hz (1 % apart);"
+                " resample it, or train with its rate"
+            )
+        starts = [
+            start for begin in range(0, self.frames, self.segment_len)
+            for start in range(begin, min(begin + self.segment_len, self.frames) - spec.window + 1, spec.hop)
+        ]  # fmt: skip
+        if not starts:
+            raise self._too_short(spec)
+        return sliding_window_view(self.samples, (spec.window, self.channels))[:, 0][starts]
+
+    def _too_short(self, spec: Spec) -> CyberHansError:
+        what = "" if self.segment_len == self.frames else "segments of "
+        return CyberHansError(
+            f"{self.name}: {what}{self.segment_len / self.rate_hz:.3g} s is shorter than the window of"
+            f" {spec.window / spec.rate_hz:.3g} s ({spec.window} samples); record at least that long without a gap"
+        )
+
+    def part(self, start_s: float, end_s: float) -> Recording:
+        """The samples from start_s to end_s (seconds in this recording), a view; whole segments if there are several.
+
+        Times are taken to the millisecond: a segment border within 1 ms of start_s or end_s counts as met.
+        """
+        if not 0 <= start_s < end_s:
+            raise CyberHansError(f"{self.name}: part from {start_s:g} to {end_s:g} s; give 0 <= start < end")
+        start, end = round(start_s * self.rate_hz), min(round(end_s * self.rate_hz), self.frames)
+        if self.segment_len < self.frames:
+            slack = min(SECONDS_PRECISION * self.rate_hz, self.segment_len / 2)
+            start = math.ceil((start_s * self.rate_hz - slack) / self.segment_len) * self.segment_len
+            whole = math.floor((end_s * self.rate_hz + slack) / self.segment_len) * self.segment_len
+            end = self.frames if end == self.frames else min(whole, self.frames)
+        start = max(0, start)
+        if start >= end:
+            raise CyberHansError(
+                f"{self.name}: no {'samples' if self.segment_len == self.frames else 'whole segment'} between"
+                f" {start_s:g} and {end_s:g} s; it lasts {self.duration_s:.3f} s"
+            )
+        cut, first = self.samples[start:end], self.first_frame + start
+        return dataclasses.replace(self, samples=cut, segment_len=min(self.segment_len, len(cut)), first_frame=first)
+
+
+class Reason(str):
+    """Why a recording is bad. `fatal`: training and verifying refuse it; otherwise they warn."""
+
+    fatal: bool
+
+    def __new__(cls, text: str, *, fatal: bool = False) -> Reason:
+        reason = super().__new__(cls, text)
+        reason.fatal = fatal
+        return reason
+
+
+def check(recording: Recording) -> list[Reason]:
+    """Everything wrong with a recording's samples, fatal reasons first; empty if it is good."""
+    samples = recording.samples
+    if not samples.any():
+        return [Reason("all samples are zero", fatal=True)]
+    still = [axis for c, axis in enumerate(recording.axes) if (samples[:, c] == samples[0, c]).all()]
+    if len(still) == recording.channels:
+        return [Reason("no channel ever changes", fatal=True)]
+    reasons = _clipping(recording) + [Reason(f"channel {axis} is constant") for axis in still]
+    if recording.lost_samples:
+        reasons.append(Reason(f"{recording.lost_samples} samples were lost"))
+    return sorted(reasons, key=lambda reason: not reason.fatal)
+
+
+def _clipping(recording: Recording) -> list[Reason]:
+    if sum(recording.clipped) == recording.samples.size:
+        return [Reason("every sample is at full scale", fatal=True)]
+    shares = [count / recording.frames for count in recording.clipped]
+    return [
+        Reason(f"channel {axis}: {100 * share:.1f} % of samples at full scale", fatal=share > CLIPPED_REFUSE)
+        for axis, share in zip(recording.axes, shares, strict=True) if share > CLIPPED_WARN
+    ]  # fmt: skip
+
+
+def refuse_bad(recording: Recording) -> list[Reason]:
+    """Raise CyberHansError on the first fatal reason of check(); otherwise give the reasons to warn of."""
+    reasons = check(recording)
+    if reasons and reasons[0].fatal:
+        raise CyberHansError(f"{recording.name}: {reasons[0]}; check sensor, range and wiring, then record again")
+    return reasons
+
+
+def load_recording(path: str | Path) -> Recording:
+    """Read an int16 PCM WAV and, where there is one, the JSON sidecar beside it (name.json).
+
+    Without a sidecar: rate from the WAV header, machine from the file's name, label unknown.
+    """
+    path = Path(path)
+    samples, rate, content = wav.read(path)
+    digest = hashlib.sha256(content).hexdigest()
+    fields = sidecar.read(path.with_suffix(".json"))
+    if fields.pop("channels", samples.shape[1]) != samples.shape[1]:
+        raise CyberHansError(
+            f"{path.name}: has {samples.shape[1]} channels, its sidecar says otherwise; mend the .json"
+        )
+    if fields.get("rate_nominal_hz") and round(fields["rate_nominal_hz"]) != rate:
+        raise CyberHansError(
+            f"{path.name}: header says {rate} Hz, rate_nominal_hz of its sidecar differs; mend the .json"
+        )
+    if fields.get("sha256", digest) != digest:
+        raise CyberHansError(f"{path.name}: is not the file its sidecar describes (sha256 differs); copy both again")
+    known = {"rate_hz": float(rate), "rate_nominal_hz": float(rate), "machine": path.stem, **fields}
+    return Recording(samples=samples, path=path, **{**known, "sha256": digest})
+
+
+def save_recording(recording: Recording, path: str | Path) -> Recording:
+    """Write WAV and sidecar, each complete or not at all; gives the recording with its path and sha256."""
+    path = Path(path)
+    if path.suffix.lower() != ".wav":
+        raise CyberHansError(f"{path}: recordings are saved as .wav; name it {path.with_suffix('.wav').name}")
+    content = wav.pack(recording.samples, round(recording.rate_nominal_hz))
+    saved = dataclasses.replace(recording, path=path, sha256=hashlib.sha256(content).hexdigest(), first_frame=0)
+    text = sidecar.pack(saved, clipped=sum(saved.clipped), quality=check(saved))
+    wav.write_whole(path, content)
+    wav.write_whole(path.with_suffix(".json"), text.encode())
+    return saved

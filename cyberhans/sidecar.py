@@ -1,0 +1,66 @@
+"""Sidecar: the JSON beside a WAV that says what the WAV cannot. recordings/README.md gives every field."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cyberhans.errors import CyberHansError
+
+SCHEMA = "cyberhans.recording/1"
+TEXTS = ("machine", "session", "label", "unit", "sensor", "serial", "firmware_digest", "detector_digest", "start_utc",
+         "load", "sha256", "notes")  # fmt: skip
+NUMBERS = ("scale", "offset", "rate_hz", "rate_nominal_hz", "speed_rpm")
+COUNTS = ("channels", "full_scale", "segment_len", "lost_samples")
+LARGEST = 1e300  # keeps infinities out, NaN too, and integers that no float holds
+DERIVED = ("clipped_samples", "quality")  # for people: computed anew from the samples after loading
+ORDER = ("machine", "session", "label", "synthetic", "unit", "scale", "offset", "full_scale", "rate_hz",
+         "rate_nominal_hz", "channels", "axes", "sensor", "serial", "firmware_digest", "detector_digest", "start_utc",
+         "speed_rpm", "load", "segment_len", "lost_samples", "clipped_samples", "quality", "sha256",
+         "notes")  # fmt: skip
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Checked fields by their name in Recording (and `channels`); none if there is no such file."""
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise CyberHansError(f"{path}: {error.strerror}") from None
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise CyberHansError(f"{path}: not JSON ({error}); mend or remove it") from None
+    if not isinstance(fields, dict):
+        raise CyberHansError(f"{path}: must be a JSON object of fields; see recordings/README.md")
+    if fields.pop("schema", SCHEMA) != SCHEMA:
+        raise CyberHansError(f"{path}: unknown schema; this version reads {SCHEMA}")
+    stated = {name: value for name, value in fields.items() if name not in DERIVED and value is not None}
+    return {name: _checked(path, name, value) for name, value in stated.items()}
+
+
+def _checked(path: Path, name: str, value: Any) -> Any:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
+    if name in TEXTS and isinstance(value, str):
+        return value
+    if name in NUMBERS and number:
+        return float(value)
+    if name in COUNTS and number and value == int(value) >= 0:
+        return int(value)
+    if name == "axes" and isinstance(value, list) and all(isinstance(axis, str) for axis in value):
+        return tuple(value)
+    if name == "synthetic" and isinstance(value, bool):
+        return value
+    if name in ORDER:
+        raise CyberHansError(f"{path}: {name} cannot be {json.dumps(value)}; see recordings/README.md")
+    near = difflib.get_close_matches(name, ORDER, n=1)
+    raise CyberHansError(f"{path}: unknown field {name!r}{f'; did you mean {near[0]!r}?' if near else ''}")
+
+
+def pack(recording: Any, *, clipped: int, quality: Sequence[str]) -> str:
+    """The sidecar's text; the same recording gives the same text."""
+    derived = {"clipped_samples": clipped, "quality": list(quality)}
+    fields = {name: derived[name] if name in derived else getattr(recording, name) for name in ORDER}
+    return json.dumps({"schema": SCHEMA, **fields}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,124 @@
+"""Normal recordings become a detector: features, fit, threshold from windows left out, C, provenance."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cyberhans import __version__, detectors
+from cyberhans.core import Core
+from cyberhans.detector import Detector
+from cyberhans.detectors import Features
+from cyberhans.emit import emit
+from cyberhans.errors import CyberHansError
+from cyberhans.recording import RATE_TOLERANCE, Recording, refuse_bad
+from cyberhans.spec import Spec
+from cyberhans.threshold import folds, refuse_too_few, threshold_for
+
+GOLDEN_WINDOWS = 3
+MOST_SEED = 1 << 24
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "emlearn")
+
+
+def train(
+    recordings: Sequence[Recording], *, kind: str = "autoencoder", spec: Spec, false_alarm_rate: float,
+    seed: int = 0, uncalibrated: bool = False, method: str | None = None, dtype: str | None = None,
+) -> Detector:  # fmt: skip
+    """A detector of what these recordings, all labelled normal, have in common. Write it with its save().
+
+    false_alarm_rate: per window, above 0 and up to 0.5; too few windows for it are an error unless `uncalibrated`.
+    seed: 0 to 2^24. Same recordings, Spec and seed give the same bytes. method, dtype: see emit().
+    """
+    _check(recordings, seed)
+    windows = [recording.windows(spec) for recording in recordings]
+    counts = [len(part) for part in windows]
+    if not uncalibrated:
+        refuse_too_few(sum(counts), false_alarm_rate, spec.hop / spec.rate_hz)
+    core = Core(spec)
+    features = np.concatenate([core.features(part) for part in windows])
+    left_out = left_out_scores(kind, features, np.repeat(np.arange(len(counts)), counts), seed)
+    threshold = threshold_for(left_out, false_alarm_rate)
+    fitted = detectors.fit(kind, features, seed)
+    model, guard = emit(fitted, features, method=method, dtype=dtype)
+    chosen = np.linspace(0, sum(counts) - 1, min(GOLDEN_WINDOWS, sum(counts))).astype(int)
+    detector = Detector(
+        spec, kind, model, threshold.value, threshold.uncalibrated, false_alarm_rate,
+        arrays=fitted.arrays() | {"left_out_score": left_out},
+        golden=np.stack([_window(windows, k) for k in chosen]),
+        golden_features=features[chosen],
+        golden_score=np.zeros(len(chosen), np.int32),
+        provenance=_provenance(recordings, counts, seed, guard),
+    )  # fmt: skip
+    return dataclasses.replace(detector, golden_score=detector.core().run(detector.golden).score)
+
+
+def left_out_scores(
+    kind: str, features: Features, recording_of: npt.NDArray[np.intp], seed: int
+) -> npt.NDArray[np.int32]:
+    """Scores in 1/65536 octave of every window by a detector that learnt only from others; see threshold.folds()."""
+    scores = np.zeros(len(features), np.int32)
+    for learn, out in folds(recording_of):
+        octaves = detectors.fit(kind, features[learn], seed).score(features[out])
+        scores[out] = np.rint(octaves * 65536).astype(np.int32)
+    return scores
+
+
+def _check(recordings: Sequence[Recording], seed: int) -> None:
+    if not recordings:
+        raise CyberHansError("no recordings to learn from: give at least one labelled normal")
+    if not 0 <= seed <= MOST_SEED:
+        raise CyberHansError(f"seed {seed}: must be 0 to {MOST_SEED}")
+    first = recordings[0]
+    for recording in recordings:
+        if recording.label != "normal":
+            raise CyberHansError(f"{recording.name}: labelled {recording.label}, but training takes normal ones only;"
+                                 " leave it out, or set label to normal in its sidecar")  # fmt: skip
+        if recording.channels != first.channels:
+            raise CyberHansError(f"{recording.name} has {recording.channels} channels, {first.name} has"
+                                 f" {first.channels}: train on recordings of one sensor")  # fmt: skip
+        if abs(recording.rate_hz / first.rate_hz - 1) > RATE_TOLERANCE:
+            raise CyberHansError(f"{recording.name} has {recording.rate_hz:g} Hz, {first.name} has"
+                                 f" {first.rate_hz:g} Hz: train on recordings of one rate")  # fmt: skip
+        refuse_bad(recording)
+
+
+def _window(windows: Sequence[npt.NDArray[np.int16]], place: int) -> npt.NDArray[np.int16]:
+    for part in windows:
+        if place < len(part):
+            window: npt.NDArray[np.int16] = part[place]
+            return window
+        place -= len(part)
+    raise IndexError(place)
+
+
+def _provenance(recordings: Sequence[Recording], counts: list[int], seed: int, guard: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "windows": sum(counts),
+        "recordings": [_origin(*pair) for pair in zip(recordings, counts, strict=True)],
+        "agreement_with_scikit_learn": guard,
+        "versions": {
+            "cyberhans": __version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        },
+    }
+
+
+def _origin(recording: Recording, windows: int) -> dict[str, Any]:
+    return {
+        "name": recording.name,
+        "sha256": recording.sha256,
+        "machine": recording.machine,
+        "session": recording.session,
+        "synthetic": recording.synthetic,
+        "first_frame": recording.first_frame,
+        "frames": recording.frames,
+        "windows": windows,
+    }

@@ -1,0 +1,93 @@
+"""WAV: 16-bit PCM read and written with only what the format needs (RIFF, `fmt ` and `data` chunks)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cyberhans.errors import CyberHansError
+
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+MEND = "convert it to 16-bit PCM, e.g. sox IN.wav -b 16 -e signed-integer OUT.wav"
+
+
+def read(path: Path) -> tuple[NDArray[np.int16], int, bytes]:
+    """Samples int16 (n, channels), the header's rate in Hz, and the file's bytes."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CyberHansError(f"{path}: {error.strerror}; give a WAV file") from None
+    if not content:
+        raise CyberHansError(f"{path}: the file is empty; record it again")
+    if len(content) < 12 or content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+        raise CyberHansError(f"{path}: not a WAV file (no RIFF/WAVE header); {MEND}")
+    chunks = dict(_chunks(path, content))
+    if b"fmt " not in chunks or b"data" not in chunks:
+        raise CyberHansError(f"{path}: truncated: no format or no data in it; copy or record it again")
+    channels, rate = _format(path, chunks[b"fmt "])
+    data = chunks[b"data"]
+    if len(data) % (2 * channels):
+        raise CyberHansError(f"{path}: truncated: its data ends within a sample frame; copy or record it again")
+    if not data:
+        raise CyberHansError(f"{path}: holds no samples; record it again")
+    return np.frombuffer(data, "<i2").astype(np.int16, copy=False).reshape(-1, channels), rate, content
+
+
+def _chunks(path: Path, content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Every chunk up to `data`; chunks are padded to even lengths."""
+    at = 12
+    while at + 8 <= len(content):
+        name, size = struct.unpack_from("<4sI", content, at)
+        at += 8
+        if at + size > len(content):
+            raise CyberHansError(
+                f"{path}: truncated: {size} bytes promised, {len(content) - at} are there; copy or record it again"
+            )
+        yield name, content[at : at + size]
+        if name == b"data":
+            return
+        at += size + size % 2
+
+
+def _format(path: Path, chunk: bytes) -> tuple[int, int]:
+    """Channels and rate of a 16-bit PCM format chunk; any other is an error."""
+    if len(chunk) < 16:
+        raise CyberHansError(f"{path}: damaged format chunk of {len(chunk)} bytes; {MEND}")
+    tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
+    if tag == EXTENSIBLE and len(chunk) >= 26:
+        tag = struct.unpack_from("<H", chunk, 24)[0]  # the real format leads the 16-byte identifier
+    if tag != PCM or bits != 16:
+        kind = {PCM: f"{bits}-bit PCM", FLOAT: f"{bits}-bit float"}.get(tag, f"format {tag}")
+        raise CyberHansError(f"{path}: is {kind}; {MEND}")
+    if channels < 1 or rate < 1:
+        raise CyberHansError(f"{path}: header says {channels} channels at {rate} Hz; {MEND}")
+    return channels, rate
+
+
+def pack(samples: NDArray[np.int16], rate: int) -> bytes:
+    """The bytes of a WAV file: the 44-byte header and the samples."""
+    channels, size = samples.shape[1], samples.nbytes
+    if size > 0xFFFFFFFF - 36:
+        raise CyberHansError(f"{size} bytes of samples do not fit a WAV file (4 GiB); save it in parts")
+    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, PCM, channels, rate,
+                       rate * channels * 2, channels * 2, 16, b"data", size)  # fmt: skip
+    return head + samples.astype("<i2", copy=False).tobytes()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there completely or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise CyberHansError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,85 @@
+#include "app.h"
+
+#include <string.h>
+
+#include "answer.h"
+#include "detector.h"
+#include "link.h"
+#include "port.h"
+#include "source.h"
+#include "stream.h"
+
+static void say(const char *text)
+{
+    port_write((const uint8_t *)text, strlen(text));
+}
+
+static void say_digest(const uint8_t *digest)
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[9];
+    uint8_t i;
+
+    for (i = 0; i < 4; i++) {
+        text[2 * i] = digits[digest[i] >> 4];
+        text[2 * i + 1] = digits[digest[i] & 15];
+    }
+    text[8] = 0;
+    say(text);
+}
+
+/* One line for a person at a terminal. The zero at its end keeps it apart from the next packet. */
+static void greet(void)
+{
+    const struct stream *stream = stream_state();
+    char serial[17];
+
+    port_serial(serial);
+    say("Cyber-Hans " FIRMWARE_VERSION " on ");
+    say(port_board);
+    say(", serial ");
+    say(serial);
+    say(", detector ");
+    say_digest(HANS_DETECTOR_MODEL.detector);
+    say(HANS_DETECTOR_MODEL.flags & HANS_UNCALIBRATED ? " (uncalibrated), " : ", ");
+    say(stream->status != HANS_OK ? hans_error(stream->status) : stream->mode == MODE_RUN ? "running" : "host mode");
+    port_write((const uint8_t *)"\r\n", 3);
+}
+
+void app_init(void)
+{
+    stream_init();
+}
+
+static int listen(void)
+{
+    struct link_packet packet;
+
+    switch (link_take(&packet)) {
+    case LINK_PACKET:
+        answer(&packet);
+        return 1;
+    case LINK_HELLO:
+        greet();
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static int sample(void)
+{
+    const int16_t *samples;
+    size_t count = stream_state()->mode == MODE_RUN ? source_read(&samples) : 0;
+
+    if (count > 0) {
+        stream_take(samples, count);
+    }
+    return count > 0;
+}
+
+int app_step(void)
+{
+    int heard = listen();
+    return sample() || heard;
+}

@@ -1,0 +1,102 @@
+#include "stream.h"
+
+#include "detector.h"
+#include "link.h"
+#include "messages.h"
+#include "port.h"
+#include "source.h"
+#include "watch.h"
+
+#define SPEC HANS_DETECTOR_SPEC
+
+static uint64_t work[HANS_DETECTOR_WORDS];
+static struct hans hans;
+static struct stream stream;
+
+static void send_features(uint32_t window)
+{
+    const int16_t *features = hans_features(&hans);
+    struct message_features head = {.window = window, .total = SPEC.features};
+    const uint16_t most = (HANS_BODY_MAX - sizeof head) / sizeof *features;
+
+    while (head.offset < head.total) {
+        uint16_t rest = (uint16_t)(head.total - head.offset);
+        uint16_t count = rest < most ? rest : most;
+        link_event(EVENT_FEATURES, &head, sizeof head, features + head.offset, count * sizeof *features);
+        head.offset = (uint16_t)(head.offset + count);
+    }
+}
+
+static void send_window(const struct hans_verdict *verdict)
+{
+    struct message_verdict head = {
+        .window = verdict->window,
+        .first = verdict->first,
+        .score = verdict->score,
+        .threshold = verdict->threshold,
+        .anomaly = verdict->anomaly,
+        .flags = verdict->flags,
+        .channels = SPEC.channels,
+    };
+    struct message_costs costs = {.window = verdict->window};
+
+    watch_window(&hans, &costs);
+    link_event(EVENT_VERDICT, &head, sizeof head, verdict->mean, SPEC.channels * sizeof *verdict->mean);
+    if (stream.options & OPTION_FEATURES) {
+        send_features(verdict->window);
+    }
+    if (stream.options & OPTION_COSTS) {
+        link_event(EVENT_COSTS, &costs, sizeof costs, NULL, 0);
+    }
+}
+
+int stream_take(const int16_t *samples, size_t count)
+{
+    while (count > 0) {
+        struct hans_verdict verdict;
+        int judged;
+        long used;
+
+        watch_enter();
+        used = hans_push(&hans, samples, count);
+        judged = used < 0 ? (int)used : hans_poll(&hans, &verdict);
+        watch_leave();
+        if (judged < 0) {
+            stream.status = (int16_t)judged; /* INFO and the banner tell it */
+            return judged;
+        }
+        if (judged > 0) {
+            stream.windows++;
+            send_window(&verdict);
+        }
+        samples += (size_t)used * SPEC.channels;
+        count -= (size_t)used;
+        stream.next += (uint32_t)used;
+    }
+    return HANS_OK;
+}
+
+int stream_begin(enum mode mode, uint32_t options)
+{
+    source_stop();
+    stream = (struct stream){.status = stream.status, .mode = (uint8_t)mode, .options = options};
+    if (stream.status != HANS_OK) {
+        return stream.status;
+    }
+    watch_start(&hans, (options & OPTION_COSTS) != 0);
+    if (mode == MODE_RUN) {
+        source_start(SPEC.rate_mhz, SPEC.channels);
+    }
+    return hans_restart(&hans);
+}
+
+void stream_init(void)
+{
+    stream.status = (int16_t)hans_init(&hans, &SPEC, &HANS_DETECTOR_MODEL, work, sizeof work);
+    stream_begin(MODE_RUN, 0);
+}
+
+const struct stream *stream_state(void)
+{
+    return &stream;
+}

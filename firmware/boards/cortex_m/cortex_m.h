@@ -1,0 +1,49 @@
+/* What the Cortex-M boards share: vectors, interrupts, the receive ring. Architecture facts are from the Armv6-M and
+ * Armv7-M Architecture Reference Manuals, cited by chapter. */
+#ifndef CORTEX_M_H_
+#define CORTEX_M_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef void (*cortex_m_vector)(void);
+
+/* A board's interrupt vectors, placed behind the 16 of the core; an unused entry is cortex_m_unexpected. */
+#define CORTEX_M_INTERRUPTS __attribute__((section(".vectors.interrupts"), used)) const cortex_m_vector
+
+#define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
+
+/* An exception nobody expects: restart. A node that watches a machine must not stay silent. */
+void cortex_m_unexpected(void);
+
+/* Let interrupt `number` through. NVIC_ISER, chapter "Nested Vectored Interrupt Controller". */
+static inline void cortex_m_enable(unsigned number)
+{
+    REGISTER(0xE000E100u + 4u * (number / 32u)) = (uint32_t)1 << (number % 32u);
+}
+
+/* Block interrupts; gives what cortex_m_unlock() restores. PRIMASK, chapter "Special-purpose registers". */
+static inline uint32_t cortex_m_lock(void)
+{
+    uint32_t before;
+    __asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(before) : : "memory");
+    return before;
+}
+
+static inline void cortex_m_unlock(uint32_t before)
+{
+    __asm volatile("msr primask, %0" : : "r"(before) : "memory");
+}
+
+/* 64 bits as 16 hexadecimal digits and a NUL. */
+void cortex_m_hex(uint32_t high, uint32_t low, char text[17]);
+
+/* The receive ring: filled by the board's interrupt, emptied by port_read(). */
+int receive_full(void);
+void receive_put(uint8_t byte); /* only when not full */
+void receive_lost(void);        /* the hardware dropped at least one byte */
+
+/* The board's part: let its receive interrupt through again; a full ring has masked it. */
+void serial_resume(void);
+
+#endif

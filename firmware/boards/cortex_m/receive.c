@@ -1,0 +1,60 @@
+/*
+ * Received bytes on their way from the interrupt to the application. One writer (the interrupt), one reader (the
+ * application): each index has one owner, so nothing is locked. A full ring leaves bytes in the receiver, whose interrupt
+ * is masked until there is room: an emulator then makes the host wait, and silicon reports an overrun, which is counted.
+ */
+#include "../../app/port.h"
+#include "cortex_m.h"
+
+#define RING_SIZE (2u * HANS_BODY_MAX) /* one packet and most of the next */
+#define RING_MASK (RING_SIZE - 1u)
+
+_Static_assert((RING_SIZE & RING_MASK) == 0 && RING_SIZE <= 32768u, "the ring's size is a power of two");
+
+static uint8_t ring[RING_SIZE];
+static volatile uint16_t head; /* bytes ever put, modulo 2^16; owned by the interrupt */
+static volatile uint16_t tail; /* bytes ever taken; owned by the application */
+static volatile uint32_t lost;
+
+int receive_full(void)
+{
+    return (uint16_t)(head - tail) == RING_SIZE;
+}
+
+void receive_put(uint8_t byte)
+{
+    ring[head & RING_MASK] = byte;
+    head = (uint16_t)(head + 1u);
+}
+
+void receive_lost(void)
+{
+    lost++;
+}
+
+size_t port_read(uint8_t *bytes, size_t size)
+{
+    size_t count = 0;
+    while (count < size && head != tail) {
+        bytes[count++] = ring[tail & RING_MASK];
+        tail = (uint16_t)(tail + 1u);
+    }
+    if (count > 0)
+        serial_resume();
+    return count;
+}
+
+uint32_t port_lost(void)
+{
+    return lost;
+}
+
+/* A byte that comes between the test and WFI is not slept over: a pending interrupt ends WFI even while PRIMASK blocks
+ * it (chapter "Wait For Interrupt"). */
+void port_sleep(void)
+{
+    uint32_t before = cortex_m_lock();
+    if (head == tail)
+        __asm volatile("dsb\n\twfi" : : : "memory");
+    cortex_m_unlock(before);
+}

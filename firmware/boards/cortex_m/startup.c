@@ -1,0 +1,75 @@
+/* From reset to main(): the core's vectors, the floating-point unit, variables. */
+#include "cortex_m.h"
+
+extern uint32_t __stack_top[], __data_start[], __data_end[], __data_load[], __bss_start[], __bss_end[];
+
+int main(void);
+void Reset_Handler(void);
+void HardFault_Handler(void);
+void cortex_m_start(void);
+__attribute__((weak, alias("cortex_m_unexpected"))) void SysTick_Handler(void);
+
+/* Chapter "The vector table": stack, reset, NMI, HardFault, seven more or reserved, SVCall, two, PendSV, SysTick. */
+__attribute__((section(".vectors.core"), used)) static const cortex_m_vector core_vectors[16] = {
+    (cortex_m_vector)(uintptr_t)__stack_top,
+    Reset_Handler,
+    cortex_m_unexpected,
+    HardFault_Handler,
+    cortex_m_unexpected,
+    cortex_m_unexpected,
+    cortex_m_unexpected,
+    cortex_m_unexpected,
+    cortex_m_unexpected,
+    cortex_m_unexpected,
+    cortex_m_unexpected,
+    cortex_m_unexpected,
+    cortex_m_unexpected,
+    cortex_m_unexpected,
+    cortex_m_unexpected,
+    SysTick_Handler,
+};
+
+/* The compiler may use floating-point registers in any C function, even to copy: so the unit is on before the first.
+ * Armv7-M, chapter "The optional Floating-point Extension": CPACR bits 20 to 23 give full access. Its reset state is
+ * IEEE 754: round to nearest, subnormal numbers kept. */
+__attribute__((naked, noreturn)) void Reset_Handler(void)
+{
+#ifdef __ARM_FP
+    __asm volatile("ldr r0, =0xE000ED88\n\t"
+                   "ldr r1, [r0]\n\t"
+                   "orr r1, r1, #(0xF << 20)\n\t"
+                   "str r1, [r0]\n\t"
+                   "dsb\n\t"
+                   "isb\n\t");
+#endif
+    __asm volatile("bl cortex_m_start");
+}
+
+__attribute__((used)) void cortex_m_start(void)
+{
+    uint32_t *from = __data_load;
+    for (uint32_t *to = __data_start; to < __data_end; to++)
+        *to = *from++;
+    for (uint32_t *to = __bss_start; to < __bss_end; to++)
+        *to = 0;
+    (void)main();
+    cortex_m_unexpected();
+}
+
+/* AIRCR with its key and SYSRESETREQ, chapter "System Control Block". */
+void cortex_m_unexpected(void)
+{
+    __asm volatile("dsb" : : : "memory");
+    REGISTER(0xE000ED0Cu) = 0x05FA0004u;
+    for (;;)
+        __asm volatile("dsb" : : : "memory");
+}
+
+void cortex_m_hex(uint32_t high, uint32_t low, char text[17])
+{
+    for (int i = 0; i < 16; i++) {
+        uint32_t word = i < 8 ? high : low;
+        text[i] = "0123456789abcdef"[(word >> (28 - 4 * (i % 8))) & 15u];
+    }
+    text[16] = '\0';
+}

@@ -1,0 +1,169 @@
+/*
+ * One frame of int16 samples to its power spectrum (SPEC.md section 3): Hann taper, a complex transform of half the
+ * length on pairs of samples, and the split of its result into that of the real signal. In place, in int32; every stage
+ * halves, so nothing overflows and nothing depends on the data.
+ */
+#include "core.h"
+#include "multiply.h"
+
+struct point {
+    int32_t re, im;
+};
+
+/* The work memory holds points, real part in the low half of a cell, until the split turns each into a power. */
+static inline struct point get(const uint64_t *cell)
+{
+    uint64_t both = *cell;
+    return (struct point){(int32_t)(uint32_t)both, (int32_t)(uint32_t)(both >> 32)};
+}
+
+static inline void put(uint64_t *cell, struct point a)
+{
+    *cell = (uint64_t)(uint32_t)a.im << 32 | (uint32_t)a.re;
+}
+
+static inline struct point add(struct point a, struct point b)
+{
+    return (struct point){a.re + b.re, a.im + b.im};
+}
+
+static inline struct point subtract(struct point a, struct point b)
+{
+    return (struct point){a.re - b.re, a.im - b.im};
+}
+
+/* -j times a. */
+static inline struct point turn(struct point a)
+{
+    return (struct point){a.im, -a.re};
+}
+
+static inline struct point halve(struct point a)
+{
+    return (struct point){a.re >> 1, a.im >> 1};
+}
+
+/* a times (cos - j sin), halved. */
+static inline struct point rotate(struct point a, uint32_t twiddle)
+{
+    return (struct point){hans_mul_low(a.re, twiddle) + hans_mul_high(a.im, twiddle),
+                          hans_mul_low(a.im, twiddle) - hans_mul_high(a.re, twiddle)};
+}
+
+/* v / sqrt 2. */
+static inline int32_t diagonal(int32_t v)
+{
+    return 2 * hans_mul_low(v, 23170);
+}
+
+/* Four points of a four-point transform, after its first half. */
+struct four {
+    struct point A, B, C, D;
+};
+
+static inline struct four pair(struct point a, struct point b, struct point c, struct point d)
+{
+    return (struct four){add(a, c), subtract(a, c), add(b, d), subtract(b, d)};
+}
+
+/* The second half, to four cells that lie `q` apart. */
+static inline void finish(uint64_t *z, size_t q, struct four t)
+{
+    struct point turned = turn(t.D);
+    put(z, add(t.A, t.C));
+    put(z + q, add(t.B, turned));
+    put(z + 2 * q, subtract(t.A, t.C));
+    put(z + 3 * q, subtract(t.B, turned));
+}
+
+/* Section 3.1: samples 0 and 1 of x, tapered, as one point. */
+static inline struct point load(const int16_t *x, const int16_t *taper, uint_fast8_t down)
+{
+    return (struct point){((int32_t)x[0] * taper[0]) >> down, ((int32_t)x[1] * taper[1]) >> down};
+}
+
+/* Tapers four points of the frame that lie `step` samples apart and transforms them. */
+static inline void load4(const int16_t *x, const int16_t *taper, size_t step, uint_fast8_t down, uint64_t *z)
+{
+    struct point a = load(x, taper, down), b = load(x + step, taper + step, down);
+    struct point c = load(x + 2 * step, taper + 2 * step, down), d = load(x + 3 * step, taper + 3 * step, down);
+    finish(z, 1, pair(a, b, c, d));
+}
+
+/* The last step of an eight-point transform. */
+static inline void join(uint64_t *z, struct point turned)
+{
+    struct point even = get(z);
+    put(z, add(even, turned));
+    put(z + 4, subtract(even, turned));
+}
+
+static inline void join8(uint64_t *z)
+{
+    struct point one = get(z + 5), three = get(z + 7);
+    join(z, get(z + 4));
+    join(z + 1, (struct point){diagonal(one.re + one.im), diagonal(one.im - one.re)});
+    join(z + 2, turn(get(z + 6)));
+    join(z + 3, (struct point){diagonal(three.im - three.re), -diagonal(three.re + three.im)});
+}
+
+/* Section 3.2: taper and transforms of 4 or 8 points. Those of 8 are two of 4, even and odd points, and their union. */
+static void first_pass(const struct hans_frame *frame, const int16_t *x, uint64_t *z)
+{
+    const int16_t *taper = frame->taper;
+    uint_fast8_t down = (uint_fast8_t)(15 - frame->shift);
+    size_t step = frame->length / 4;
+    const uint16_t *end = frame->order + frame->length / 2 / frame->radix;
+    for (const uint16_t *r = frame->order; r < end; r++, z += frame->radix) {
+        size_t even = 2u * *r, odd = even + step / 2;
+        load4(x + even, taper + even, step, down, z);
+        if (frame->radix == 8) {
+            load4(x + odd, taper + odd, step, down, z + 4);
+            join8(z);
+        }
+    }
+}
+
+/* Section 3.3: one stage over blocks of 4q cells. The blocks are the inner loop: a twiddle is read once. */
+static void stage(uint64_t *z, const uint64_t *end, size_t q, const uint32_t *twiddle)
+{
+    for (uint64_t *p = z; p < end; p += 4 * q) {
+        struct four t = pair(get(p), get(p + q), get(p + 2 * q), get(p + 3 * q));
+        finish(p, q, (struct four){halve(t.A), halve(t.B), halve(t.C), halve(t.D)});
+    }
+    for (const uint64_t *last = z + q; ++z < last;) {
+        twiddle += 3;
+        uint32_t w1 = twiddle[0], w2 = twiddle[1], w3 = twiddle[2];
+        for (uint64_t *p = z; p < end; p += 4 * q) {
+            struct point b = rotate(get(p + q), w1), d = rotate(get(p + 3 * q), w3), c = rotate(get(p + 2 * q), w2);
+            finish(p, q, pair(halve(get(p)), b, c, d));
+        }
+    }
+}
+
+/* Section 3.4, from both ends to the middle. The sign of X[m]'s imaginary part does not reach its power. */
+static void split(uint64_t *z, size_t half, const uint32_t *twiddle)
+{
+    struct point first = get(z), middle = get(z + half / 2);
+    for (uint64_t *k = z + 1, *m = z + half - 1; k < m; k++, m--) {
+        struct point a = get(k), b = get(m), sum = add(a, b), difference = subtract(a, b);
+        struct point u = rotate((struct point){difference.re, sum.im}, *++twiddle); /* U and T */
+        int32_t re = sum.re >> 1, im = difference.im >> 1;
+        *k = hans_power(u.im + re, im - u.re);
+        *m = hans_power(re - u.im, im + u.re);
+    }
+    z[0] = hans_power(first.re + first.im, 0);
+    z[half / 2] = hans_power(middle.re, middle.im);
+}
+
+void hans_spectrum(const struct hans_frame *frame, const int16_t *x, uint64_t *cells)
+{
+    size_t half = frame->length / 2;
+    const uint32_t *twiddle = frame->twiddle;
+    first_pass(frame, x, cells);
+    for (size_t q = frame->radix; q < half; q *= 4) {
+        stage(cells, cells + half, q, twiddle);
+        twiddle += 3 * q;
+    }
+    split(cells, half, frame->split);
+}

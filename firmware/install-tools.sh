@@ -1,0 +1,32 @@
+#!/bin/sh
+# Install what Debian's packages give and this machine lacks: the host compiler, the cross compiler, the emulator,
+# cppcheck. Where this user may not install, say the one line to run and go on: the `native` board needs none of it.
+set -eu
+
+packages=""
+need() { # need COMMAND PACKAGE...
+    command -v "$1" >/dev/null 2>&1 && return
+    shift
+    packages="$packages $*"
+}
+need cc gcc libc6-dev
+need qemu-system-arm qemu-system-arm
+need arm-none-eabi-gcc gcc-arm-none-eabi libnewlib-arm-none-eabi
+need cppcheck cppcheck
+python3 -c "import ensurepip, venv" 2>/dev/null || packages="$packages python3-venv"
+[ -n "$packages" ] || exit 0
+
+install="apt-get install -y --no-install-recommends$packages"
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "Not installed:$packages. Only the board 'native' can be run here."
+elif [ "$(id -u)" = 0 ]; then
+    echo "Installing$packages"
+    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install -qq >/dev/null) ||
+        echo "Could not install$packages; going on without. To try again: $install"
+elif sudo -n true 2>/dev/null; then
+    echo "Installing$packages"
+    (sudo -n apt-get update -qq && sudo -n DEBIAN_FRONTEND=noninteractive $install -qq >/dev/null) ||
+        echo "Could not install$packages; going on without. To try again: sudo $install"
+else
+    echo "For the emulated boards run: sudo $install"
+fi

@@ -1,0 +1,1 @@
+# The compiler of this computer, for the board that is a process.

@@ -1,0 +1,47 @@
+"""What every test may ask for: the demo set, the real recordings, and the tools that emulated boards need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ("qemu-system-arm", "arm-none-eabi-gcc")
+
+
+def real_recordings() -> Path:
+    """Where the real recordings lie: $CYBERHANS_RECORDINGS, else ../shared/recordings beside the checkout."""
+    return Path(os.environ.get("CYBERHANS_RECORDINGS", ROOT.parent / "shared" / "recordings"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip, visibly, what this machine cannot run; in CI (CYBERHANS_REQUIRE=1) nothing is skipped: it fails."""
+    if os.environ.get("CYBERHANS_REQUIRE"):
+        return
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    absent = not (real_recordings() / "manifest.csv").exists()
+    for item in items:
+        if missing and "emulator" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
+        if absent and "recordings" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="real recordings absent: set CYBERHANS_RECORDINGS"))
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of real recordings; only for tests marked `recordings`."""
+    folder = real_recordings()
+    if not (folder / "manifest.csv").exists():
+        if os.environ.get("CYBERHANS_REQUIRE"):
+            pytest.fail(f"{folder}: real recordings are required here")
+        pytest.skip("real recordings absent: set CYBERHANS_RECORDINGS")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The synthetic demo set."""
+    return ROOT / "recordings" / "demo"

@@ -1,0 +1,55 @@
+"""A small detector for tests of the link: its model is a few lines of integer C, so nothing has to be trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cyberhans.core import Core
+from cyberhans.detector import Detector, Model
+from cyberhans.spec import Spec, design
+
+MODEL = """\
+#include <stdint.h>
+
+#define CENTRE {centre}
+
+int32_t hans_toy_entry(const int16_t *features, uint32_t *parts)
+{{
+    for (int i = 0; i < {features}; i++) {{
+        int32_t away = features[i] - CENTRE;
+        parts[i] = (uint32_t)(away * away);
+    }}
+    return 0;
+}}
+"""
+
+
+def small_spec(channels: int = 3, size: str = "small", rate_hz: float = 20_000, segment_len: int = 1024) -> Spec:
+    return design(size, rate_hz, channels, segment_len)
+
+
+def noise(spec: Spec, count: int, seed: int = 1) -> NDArray[np.int16]:
+    """Windows of coloured noise with a tone: int16 (count, window, channels)."""
+    random = np.random.default_rng(seed)
+    raw = random.normal(0, 1500, (count, spec.window, spec.channels)).cumsum(axis=1) / 20
+    tone = 2000 * np.sin(np.arange(spec.window) * 0.3)[None, :, None]
+    return np.clip(raw + tone + random.normal(0, 200, raw.shape), -32768, 32767).astype(np.int16)
+
+
+def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, uncalibrated: bool = False) -> Detector:
+    """Saved to `folder`; its threshold lies in the middle of the golden windows' scores."""
+    spec = spec or small_spec()
+    model = Model(MODEL.format(centre=centre, features=spec.features), "hans_toy", spec.features, 0)
+    golden = noise(spec, 5, seed=7)
+    features = Core(spec).features(golden)
+    parts = (features.astype(np.int64) - centre) ** 2
+    score = np.round(65536 * (np.log2(parts.mean(axis=1)) - 12)).astype(np.int32)
+    made = Detector(
+        spec=spec, kind="gaussian", model=model, threshold=int(np.median(score)), uncalibrated=uncalibrated,
+        false_alarm_rate=0.01, arrays={}, golden=golden, golden_features=features, golden_score=score,
+        provenance={"windows": 5, "recordings": []},
+    )  # fmt: skip
+    return made.save(folder)

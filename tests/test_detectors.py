@@ -1,0 +1,136 @@
+"""What is learnt: the same numbers again, large scores for strange windows, and the formulas the C is made from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from learnt import features, fitted
+from sklearn.ensemble._iforest import _average_path_length
+
+from cyberhans import detectors
+from cyberhans.detectors import KINDS, Scale
+from cyberhans.detectors.autoencoder import hidden_sizes
+from cyberhans.detectors.forest import Forest, path_length
+from cyberhans.detectors.gaussian import Gaussian
+from cyberhans.errors import CyberHansError
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_strange_windows_score_above_all_normal_ones(kind: str) -> None:
+    normal = features(seed=1)
+    strange = normal.copy()
+    strange[:, ::2] += 600
+    scores = fitted(kind).score(normal), fitted(kind).score(strange)
+    assert scores[0].shape == (len(normal),)
+    assert scores[1].min() > scores[0].max()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_seed_same_numbers(kind: str) -> None:
+    again = detectors.fit(kind, features(), 0).arrays()
+    first = fitted(kind).arrays()
+    assert first.keys() == again.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, again[name])
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "forest"])
+def test_another_seed_other_numbers(kind: str) -> None:
+    other = detectors.fit(kind, features(), 1).arrays()
+    assert any(not np.array_equal(array, other[name]) for name, array in fitted(kind).arrays().items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrays_hold_no_objects(kind: str) -> None:
+    assert all(array.dtype.kind in "iuf" for array in fitted(kind).arrays().values())
+
+
+def test_a_constant_feature_does_no_harm() -> None:
+    normal = features()
+    normal[:, 3] = 0
+    for kind in KINDS:
+        assert np.isfinite(detectors.fit(kind, normal, 0).score(normal)).all()
+
+
+def test_scale_splits_the_mean_into_a_whole_and_a_small_part() -> None:
+    normal = features()
+    scale = Scale.of(normal)
+    np.testing.assert_allclose(scale.centre + scale.rest, normal.mean(axis=0), rtol=1e-12)
+    assert np.abs(scale.rest).max() <= 0.5
+    z = scale.apply(normal)
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(z.std(axis=0), 1, rtol=1e-12)
+
+
+def test_scale_takes_no_feature_for_steadier_than_its_step() -> None:
+    still = np.full((50, 4), 1234, np.int16)
+    assert Scale.of(still).deviation.min() >= 2.0
+
+
+def test_scale_does_not_overflow_int16() -> None:
+    extremes = np.array([[-32768] * 2, [32767] * 2] * 10, np.int16)
+    assert np.abs(Scale.of(extremes).apply(extremes)).max() == pytest.approx(1, rel=1e-3)
+
+
+def test_the_gaussian_is_the_mahalanobis_distance_of_its_covariance() -> None:
+    gaussian, rows = fitted("gaussian"), features(seed=2)
+    assert isinstance(gaussian, Gaussian) and gaussian.shrinkage >= 0.05
+    z = gaussian.scale.apply(rows)
+    training = gaussian.scale.apply(features())
+    covariance = training.T @ training / len(training)
+    shrunk = (1 - gaussian.shrinkage) * covariance + gaussian.shrinkage * np.trace(covariance) / len(covariance) * np.eye(20)
+    wanted = np.einsum("ki,ij,kj->k", z, np.linalg.inv(shrunk), z) / 20
+    np.testing.assert_allclose(gaussian.squares(rows)[:, 0], wanted, rtol=1e-9)
+
+
+def test_path_length_is_that_of_scikit_learn() -> None:
+    counts = np.arange(1, 300)
+    np.testing.assert_allclose(path_length(counts), _average_path_length(counts), rtol=1e-12)
+
+
+def test_a_forest_score_is_log2_of_scikit_learns() -> None:
+    forest = fitted("forest")
+    assert isinstance(forest, Forest)
+    rows = features(seed=3)
+    np.testing.assert_allclose(-np.exp2(forest.score(rows)), forest.trees.score_samples(rows), rtol=1e-12)
+    assert forest.score(rows).max() < 0
+
+
+def test_a_forest_grows_from_fewer_windows_than_it_would_like() -> None:
+    forest = detectors.fit("forest", features(windows=7), 0)
+    assert isinstance(forest, Forest) and forest.trees.max_samples_ == 7
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(4, (8, 4, 8)), (38, (19, 4, 19)), (70, (35, 8, 35)), (255, (48, 12, 48))])
+def test_the_rule_of_the_net(count: int, sizes: tuple[int, int, int]) -> None:
+    assert hidden_sizes(count) == sizes
+
+
+def test_the_best_start_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several seeds the one with the least score on the last fifth; then it learns all windows with that seed."""
+    from cyberhans.detectors import autoencoder
+
+    taught: list[tuple[int, int]] = []
+
+    class Stub:
+        def __init__(self, seed: int) -> None:
+            self.seed = seed
+
+        def score(self, rows: np.ndarray) -> np.ndarray:
+            assert len(rows) == 32
+            return np.full(len(rows), abs(self.seed - 12.0))
+
+    def teach(rows: np.ndarray, seed: int) -> Stub:
+        taught.append((len(rows), seed))
+        return Stub(seed)
+
+    monkeypatch.setattr(autoencoder, "_teach", teach)
+    assert autoencoder.fit(features(), 2).seed == 12  # type: ignore[attr-defined]
+    assert taught == [(128, seed) for seed in range(10, 15)] + [(160, 12)]
+
+
+def test_unknown_kind_and_too_few_windows() -> None:
+    with pytest.raises(CyberHansError, match=r"detector 'svm': choose autoencoder, forest, gaussian"):
+        detectors.fit("svm", features(), 0)
+    with pytest.raises(CyberHansError, match="3 windows are too few"):
+        detectors.fit("forest", features(windows=3), 0)

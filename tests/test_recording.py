@@ -1,0 +1,383 @@
+"""Recording, WAV and sidecar: what is written comes back, what is bad is refused, no window crosses a gap."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import struct
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cyberhans.errors import CyberHansError
+from cyberhans.recording import Recording, check, load_recording, refuse_bad, save_recording
+from cyberhans.spec import Family, Frame, Spec
+
+
+def spec(rate: float = 1000.0, channels: int = 1, window: int = 100, hop: int = 100) -> Spec:
+    return Spec(round(rate * 1000), channels, window, hop, Family(0), (Frame(64, (1, 2, 4, 8)),))
+
+
+def noise(n: int = 1000, channels: int = 1, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-3000, 3000, (n, channels)).astype(np.int16)
+
+
+def counting(n: int, segment_len: int = 0) -> Recording:
+    """Each sample is its own index, so a window shows where it came from."""
+    return Recording(samples=np.arange(n, dtype=np.int16)[:, None], rate_hz=1000.0, segment_len=segment_len)
+
+
+@pytest.fixture
+def pump(tmp_path: Path) -> Recording:
+    made = Recording(samples=noise(1000, 3), rate_hz=1003.25, rate_nominal_hz=1000.0, machine="pump 7", session="mon",
+                     label="normal", unit="g", scale=0.0039, offset=-0.5, full_scale=4096, axes=("x", "y", "z"),
+                     segment_len=300, sensor="ADXL345", serial="42", speed_rpm=1480.0, load="4000 N", lost_samples=3,
+                     start_utc="2024-05-01T06:00:00Z", notes="größer")  # fmt: skip
+    return save_recording(made, tmp_path / "pump.wav")
+
+
+def refusal(path: Path) -> str:
+    """The one line that load_recording refuses a file with."""
+    with pytest.raises(CyberHansError) as caught:
+        load_recording(path)
+    assert "\n" not in str(caught.value) and path.stem in str(caught.value)
+    return str(caught.value)
+
+
+def riff(*chunks: tuple[bytes, bytes]) -> bytes:
+    body = b"".join(name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for name, data in chunks)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body
+
+
+def fmt(tag: int = 1, channels: int = 1, rate: int = 1000, bits: int = 16) -> tuple[bytes, bytes]:
+    size = channels * bits // 8
+    return b"fmt ", struct.pack("<HHIIHH", tag, channels, rate, rate * size, size, bits)
+
+
+# --- round trip
+
+
+def test_every_field_comes_back(pump: Recording) -> None:
+    assert pump.path is not None
+    back = load_recording(pump.path)
+    assert np.array_equal(back.samples, pump.samples) and back.samples.dtype == np.int16
+    assert back.samples.flags.c_contiguous
+    for field in dataclasses.fields(Recording):
+        if field.name != "samples":
+            assert getattr(back, field.name) == getattr(pump, field.name), field.name
+
+
+def test_other_programs_can_read_the_wav(pump: Recording) -> None:
+    with wave.open(str(pump.path)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (3, 2, 1000)
+        assert np.array_equal(np.frombuffer(file.readframes(10**6), "<i2").reshape(-1, 3), pump.samples)
+
+
+def test_sidecar_states_what_design_asks_for(pump: Recording) -> None:
+    assert pump.path is not None
+    fields = json.loads(pump.path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert set(fields) >= {
+        "schema", "machine", "session", "label", "unit", "scale", "offset", "full_scale", "rate_hz", "rate_nominal_hz",
+        "axes", "sensor", "serial", "firmware_digest", "detector_digest", "start_utc", "speed_rpm", "load",
+        "segment_len", "lost_samples", "clipped_samples", "quality", "sha256", "notes", "synthetic",
+    }  # fmt: skip
+    assert fields["quality"] == ["3 samples were lost"] and fields["clipped_samples"] == 0
+    assert fields["sha256"] == hashlib.sha256(pump.path.read_bytes()).hexdigest()
+
+
+def test_same_recording_same_bytes_and_nothing_left_over(pump: Recording, tmp_path: Path) -> None:
+    again = save_recording(pump, tmp_path / "again" / "pump.wav")
+    assert pump.path is not None and again.path is not None
+    assert again.path.read_bytes() == pump.path.read_bytes()
+    assert again.path.with_suffix(".json").read_bytes() == pump.path.with_suffix(".json").read_bytes()
+    assert sorted(file.name for file in again.path.parent.iterdir()) == ["pump.json", "pump.wav"]
+
+
+def test_a_wav_alone_is_enough(pump: Recording) -> None:
+    assert pump.path is not None
+    pump.path.with_suffix(".json").unlink()
+    bare = load_recording(pump.path)
+    assert (bare.rate_hz, bare.machine, bare.label) == (1000.0, "pump", "unknown")
+    assert (bare.axes, bare.segment_len, bare.scale) == (("c0", "c1", "c2"), 1000, 1 / 32768)
+
+
+def test_a_sidecar_may_state_a_single_field(pump: Recording) -> None:
+    assert pump.path is not None
+    pump.path.with_suffix(".json").write_text('{"rate_hz": 998.5, "speed_rpm": null}')
+    assert (load_recording(pump.path).rate_hz, load_recording(pump.path).speed_rpm) == (998.5, None)
+
+
+def test_saving_refuses_another_suffix(tmp_path: Path) -> None:
+    with pytest.raises(CyberHansError, match=r"name it pump\.wav"):
+        save_recording(counting(10), tmp_path / "pump.json")
+
+
+def test_saving_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CyberHansError, match="cannot be written"):
+        save_recording(counting(10), tmp_path / "file" / "x.wav")
+
+
+# --- WAV files
+
+
+def test_extensible_pcm_and_odd_chunks_are_read(tmp_path: Path) -> None:
+    samples = noise(50, 2)
+    guid = struct.pack("<H", 1) + bytes.fromhex("0000000010008000 00aa00389b71".replace(" ", ""))
+    name, plain = fmt(tag=0xFFFE, channels=2, rate=8000)
+    extended = plain + struct.pack("<HHI", 22, 16, 3) + guid
+    path = tmp_path / "ext.wav"
+    path.write_bytes(riff((b"LIST", b"abc"), (name, extended), (b"data", samples.tobytes()), (b"tail", b"zz")))
+    assert np.array_equal(load_recording(path).samples, samples)
+    assert load_recording(path).rate_hz == 8000.0
+
+
+BAD_FILES = {
+    "empty": (b"", "the file is empty"),
+    "text": (b"this is not a sound at all", "not a WAV"),
+    "header_only": (riff(fmt())[:30], "truncated"),
+    "no_data": (riff(fmt()), "truncated"),
+    "no_samples": (riff(fmt(), (b"data", b"")), "holds no samples"),
+    "cut_short": (riff(fmt(), (b"data", bytes(2000)))[:-100], "truncated: 2000 bytes promised, 1900 are there"),
+    "half_a_frame": (riff(fmt(channels=2), (b"data", bytes(6))), "ends within a sample frame"),
+    "eight_bit": (riff(fmt(bits=8), (b"data", bytes(100))), "8-bit PCM; convert it to 16-bit PCM, e.g. sox"),
+    "twentyfour_bit": (riff(fmt(bits=24), (b"data", bytes(99))), "24-bit PCM; convert"),
+    "float": (riff(fmt(tag=3, bits=32), (b"data", bytes(400))), "32-bit float; convert"),
+    "adpcm": (riff(fmt(tag=2, bits=4), (b"data", bytes(400))), "format 2; convert"),
+    "no_channels": (riff(fmt(channels=0), (b"data", bytes(400))), "0 channels"),
+    "damaged": (riff((b"fmt ", b"1234"), (b"data", bytes(400))), "damaged format"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_wav_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    content, expected = BAD_FILES[name]
+    (tmp_path / f"{name}.wav").write_bytes(content)
+    assert expected in refusal(tmp_path / f"{name}.wav")
+
+
+def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
+    assert "No such file" in refusal(tmp_path / "nothing.wav")
+    (tmp_path / "folder.wav").mkdir()
+    assert "directory" in refusal(tmp_path / "folder.wav")
+
+
+@settings(max_examples=60)
+@given(at=st.integers(0, 200), value=st.integers(0, 255), cut=st.integers(0, 200))
+def test_damaged_files_never_end_in_a_traceback(
+    at: int, value: int, cut: int, tmp_path_factory: pytest.TempPathFactory
+):
+    content = bytearray(riff(fmt(), (b"data", noise(80).tobytes())))
+    content[at] = value
+    path = tmp_path_factory.mktemp("damaged") / "x.wav"
+    path.write_bytes(bytes(content[: len(content) - cut]))
+    try:
+        assert load_recording(path).samples.dtype == np.int16
+    except CyberHansError as error:
+        assert "\n" not in str(error)
+
+
+# --- sidecars
+
+
+BAD_SIDECARS = {
+    "{": "not JSON",
+    "[1]": "must be a JSON object",
+    '{"schema": "other/9"}': "unknown schema",
+    '{"chanels": 3}': "unknown field 'chanels'; did you mean 'channels'?",
+    '{"channels": 2}': "has 3 channels, its sidecar says otherwise",
+    '{"axes": ["x", "y"]}': "2 axes named for 3 channels",
+    '{"sha256": "00"}': "sha256 differs",
+    '{"rate_nominal_hz": 44100}': "header says 1000 Hz",
+    '{"rate_hz": NaN}': "rate_hz cannot be NaN",
+    '{"rate_hz": Infinity}': "rate_hz cannot be Infinity",
+    '{"rate_hz": 0}': "rate 0.0 Hz",
+    '{"rate_hz": "fast"}': 'rate_hz cannot be "fast"',
+    '{"scale": true}': "scale cannot be true",
+    '{"lost_samples": Infinity}': "lost_samples cannot be Infinity",
+    '{"scale": 1' + "0" * 400 + "}": "scale cannot be 1000",
+    '{"segment_len": -4}': "segment_len cannot be -4",
+    '{"segment_len": 2.5}': "segment_len cannot be 2.5",
+    '{"full_scale": 99999}': "full_scale 99999",
+    '{"label": "fine"}': "label 'fine': choose normal, anomaly, unknown",
+    '{"label": 3}': "label cannot be 3",
+    '{"synthetic": "yes"}': "synthetic cannot be",
+}
+
+
+@pytest.mark.parametrize("text", BAD_SIDECARS)
+def test_bad_sidecar_is_refused_in_one_line(text: str, pump: Recording) -> None:
+    assert pump.path is not None
+    pump.path.with_suffix(".json").write_text(text)
+    assert BAD_SIDECARS[text] in refusal(pump.path)
+
+
+def test_exchanged_wav_is_noticed(pump: Recording) -> None:
+    assert pump.path is not None
+    content = bytearray(pump.path.read_bytes())
+    content[-1] ^= 1
+    pump.path.write_bytes(content)
+    assert "sha256 differs" in refusal(pump.path)
+
+
+# --- a Recording refuses what it cannot be
+
+
+@pytest.mark.parametrize("samples", [noise().astype(np.int32), noise()[:, 0], noise(100, 2)[:, ::-1], noise(0)])
+def test_samples_must_be_contiguous_int16_frames(samples: np.ndarray) -> None:
+    with pytest.raises(CyberHansError):
+        Recording(samples=samples, rate_hz=1000.0)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_rate_must_be_a_positive_number(rate: float) -> None:
+    with pytest.raises(CyberHansError, match="rate"):
+        Recording(samples=noise(), rate_hz=rate)
+
+
+# --- windows
+
+
+def test_windows_lie_at_multiples_of_the_hop() -> None:
+    windows = counting(1000).windows(spec(window=100, hop=150))
+    assert windows.shape == (7, 100, 1) and windows.dtype == np.int16 and windows.flags.c_contiguous
+    assert windows[:, 0, 0].tolist() == [0, 150, 300, 450, 600, 750, 900]
+    assert (np.diff(windows[:, :, 0], axis=1) == 1).all()
+
+
+def test_channels_stay_interleaved() -> None:
+    samples = noise(350, 3)
+    windows = Recording(samples=samples, rate_hz=1000.0).windows(spec(channels=3))
+    assert np.array_equal(windows.reshape(-1, 3), samples[:300])
+
+
+@settings(max_examples=80)
+@given(n=st.integers(64, 900), segment=st.integers(1, 900), window=st.integers(64, 130), extra=st.integers(0, 50))
+def test_no_window_crosses_a_segment_border(n: int, segment: int, window: int, extra: int) -> None:
+    recording = counting(n, segment)
+    lengths = [min(segment, n - begin) for begin in range(0, n, segment)]
+    expected = sum(1 + (length - window) // (window + extra) for length in lengths if length >= window)
+    if not expected:
+        with pytest.raises(CyberHansError, match="shorter than the window"):
+            recording.windows(spec(window=window, hop=window + extra))
+        return
+    windows = recording.windows(spec(window=window, hop=window + extra))[:, :, 0]
+    assert len(windows) == expected
+    assert (windows[:, 0] // segment == windows[:, -1] // segment).all()
+
+
+def test_too_short_says_how_long_it_must_be() -> None:
+    short = Recording(samples=noise(1000), rate_hz=20000.0, machine="fan")
+    with pytest.raises(CyberHansError, match=r"fan: 0\.05 s is shorter than the window of 0\.2 s \(4000 samples\)"):
+        short.windows(spec(rate=20000.0, window=4000, hop=4000))
+
+
+@pytest.mark.parametrize(("rate", "fits"), [(1009.0, True), (991.0, True), (1011.0, False), (989.0, False)])
+def test_rate_may_be_one_percent_off(rate: float, fits: bool) -> None:
+    recording = Recording(samples=noise(), rate_hz=rate)
+    if fits:
+        assert len(recording.windows(spec())) == 10
+    else:
+        with pytest.raises(CyberHansError, match=rf"sampled at {rate:g} Hz, but the Spec is for 1000 Hz"):
+            recording.windows(spec())
+
+
+def test_channels_must_match() -> None:
+    with pytest.raises(CyberHansError, match="has 1 channels, but the Spec is for 3"):
+        counting(1000).windows(spec(channels=3))
+
+
+# --- parts
+
+
+def test_part_of_one_segment_is_cut_at_the_sample() -> None:
+    part = counting(1000).part(0.25, 0.5)
+    assert part.samples[:, 0].tolist() == list(range(250, 500))
+    assert (part.segment_len, part.first_frame) == (250, 250)
+    assert part.part(0.1, 0.2).first_frame == 350
+
+
+def test_part_of_a_concatenation_keeps_whole_segments() -> None:
+    part = counting(1000, segment_len=100).part(0.15, 0.78)
+    assert (part.samples[0, 0], part.samples[-1, 0], part.segment_len) == (200, 699, 100)
+
+
+def test_a_border_rounded_to_the_millisecond_counts_as_met() -> None:
+    chunks = Recording(samples=noise(780 * 40), rate_hz=1600.0, segment_len=780)
+    assert len(chunks.part(0.0, 13.162).samples) == 27 * 780  # 27 segments end at 13.1625 s
+    assert chunks.part(13.163, 19.5).first_frame == 27 * 780
+
+
+def test_neighbouring_parts_share_nothing_and_lose_nothing() -> None:
+    whole = counting(1000, segment_len=100)
+    first, second = whole.part(0.0, 0.4), whole.part(0.4, 1.0)
+    assert np.array_equal(np.concatenate([first.samples, second.samples]), whole.samples)
+
+
+def test_part_may_end_beyond_the_recording() -> None:
+    assert len(counting(1000).part(0.9, 99.0).samples) == 100
+    assert len(counting(1050, segment_len=100).part(0.9, 1.05).samples) == 150  # the last, shorter segment included
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.5, 0.5), (0.6, 0.5), (-0.1, 0.5), (2.0, 3.0), (0.31, 0.39)])
+def test_empty_parts_are_refused(start: float, end: float) -> None:
+    with pytest.raises(CyberHansError):
+        counting(1000, segment_len=100).part(start, end)
+
+
+# --- quality
+
+
+def recording_of(samples: np.ndarray, **fields: object) -> Recording:
+    return Recording(samples=np.ascontiguousarray(samples, np.int16), rate_hz=1000.0, machine="m", **fields)
+
+
+def test_a_good_recording_has_no_reason_against_it() -> None:
+    assert check(recording_of(noise(1000, 3))) == []
+    assert refuse_bad(recording_of(noise(1000, 3))) == []
+
+
+FATAL = {
+    "all samples are zero": np.zeros((100, 2)),
+    "no channel ever changes": np.full((100, 2), 77),
+    "every sample is at full scale": np.where(np.arange(100)[:, None] % 2, 32767, -32768),
+    "channel c0: 60.0 % of samples at full scale": np.where(
+        np.arange(100)[:, None] < 60, 32767, np.arange(100)[:, None]
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", FATAL)
+def test_hopeless_recordings_are_refused_by_reason(reason: str) -> None:
+    reasons = check(recording_of(FATAL[reason]))
+    assert reasons[0] == reason and reasons[0].fatal
+    with pytest.raises(CyberHansError, match=reason.replace(".", r"\.")):
+        refuse_bad(recording_of(FATAL[reason]))
+
+
+def test_flaws_are_warned_of() -> None:
+    samples = noise(1000, 3)
+    samples[:, 2] = 5
+    samples[:11, 0] = 32767
+    samples[:10, 1] = -32768  # 1.0 % is not more than 1 %
+    reasons = refuse_bad(recording_of(samples, lost_samples=7, axes=("x", "y", "z")))
+    assert reasons == ["channel x: 1.1 % of samples at full scale", "channel z is constant", "7 samples were lost"]
+
+
+def test_clipping_is_against_the_sensors_own_full_scale() -> None:
+    samples = np.clip(noise(1000) * 3, -4096, 4095)
+    assert check(recording_of(samples)) == []
+    reasons = check(recording_of(samples, full_scale=4095))
+    assert len(reasons) == 1 and "at full scale" in reasons[0]
+    assert recording_of(samples, full_scale=4095).clipped == (int((abs(samples.astype(int)) >= 4095).sum()),)
+
+
+def test_fatal_reasons_come_first() -> None:
+    samples = noise(100, 2)
+    samples[:2, 0], samples[:80, 1] = 32767, 32767
+    assert [reason.fatal for reason in check(recording_of(samples))] == [True, False]
