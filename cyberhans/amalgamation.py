@@ -111,7 +111,7 @@ def _item(text: str) -> Item:
     if text.startswith("#define"):
         defines = [_NAME.findall(text)[1]]
     elif head.startswith("typedef enum"):
-        defines = _NAME.findall(text)
+        defines = _NAME.findall(text)[2:]
     elif head.startswith("typedef"):
         defines = [_NAME.findall(text)[-1]]
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.util
+import os
+import shlex
 import shutil
 import sys
 import tomllib
@@ -68,7 +70,7 @@ class Board:
         return self.flash.size > 0
 
     def instructions(self, ticks: int) -> int | None:
-        """Instructions that `ticks` of port_ticks() stand for when run with icount=True; None where none are counted."""
+        """Instructions that `ticks` of port_ticks() are, when run with icount=True; None where none are counted."""
         if not self.bare:
             return None
         return round(ticks * 10**9 / (self.tick_hz << self.icount_shift))
@@ -82,9 +84,8 @@ def boards() -> tuple[Board, ...]:
 
 
 def _from_row(name: str, row: Mapping[str, Any]) -> Board:
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    fields["flash"], fields["ram"] = Region(*row["flash"]), Region(*row["ram"])
-    return Board(name=name, **fields)
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    return Board(name=name, **{**fields, "flash": Region(*row["flash"]), "ram": Region(*row["ram"])})
 
 
 def board(name: str) -> Board:
@@ -99,9 +100,17 @@ def board(name: str) -> Board:
 
 def compiler(board: Board) -> list[str]:
     """The command of the board's C compiler, or an empty list where there is none."""
-    if board.toolchain != "host":
-        found = shutil.which(f"{board.toolchain}-gcc")
-        return [found] if found else []
+    if board.toolchain == "host":
+        return host_compiler()
+    found = shutil.which(f"{board.toolchain}-gcc")
+    return [found] if found else []
+
+
+def host_compiler() -> list[str]:
+    """The command of this computer's C compiler: $CC, cc, gcc, clang, the one in the pip package ziglang, or empty."""
+    chosen = shlex.split(os.environ.get("CC", ""))
+    if chosen and shutil.which(chosen[0]):
+        return chosen
     for name in ("cc", "gcc", "clang"):
         if found := shutil.which(name):
             return [found]

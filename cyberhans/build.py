@@ -5,6 +5,7 @@ Compile, estimate, refuse, link, in this order: footprint.py adds up the objects
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from cyberhans.stack import stack_bytes
 
 WAVEFORM_FRAMES = 2048  # sample frames that the `run` mode of a board without a sensor plays in a loop
 SOURCES = ("detector.json", "tables.c", "model.c", "detector.c", "detector.h", "golden.npy")
+FAILURE = re.compile(r"(?<!collect2: )\berror:|undefined reference|cannot open|will not fit|exceed")
 PARTS = ("core", "app", "board", "tables", "model", "slot", "waveform")
 
 
@@ -117,12 +119,10 @@ def _write_memory(board: Board, stack: int, path: Path) -> None:
 
 
 def _configure(board: Board, folder: Path, firmware: Path, work: Path, extra_flags: Sequence[str]) -> None:
-    command = boards.compiler(board)
-    toolchain = "ziglang" if "ziglang" in command else board.toolchain
     settings = {
         "CMAKE_MAKE_PROGRAM": boards.find_tool("ninja"),
-        "CMAKE_TOOLCHAIN_FILE": firmware.resolve() / "toolchains" / f"{toolchain}.cmake",
-        "HANS_PYTHON": command[0],
+        "CMAKE_TOOLCHAIN_FILE": firmware.resolve() / "toolchains" / f"{board.toolchain}.cmake",
+        "HANS_COMPILER": ";".join(boards.compiler(board)),
         "HANS_FOLDERS": ";".join(board.folders),
         "HANS_CPU": ";".join(board.cpu),
         "HANS_DETECTOR": folder,
@@ -142,24 +142,23 @@ def _run_tool(name: str, *arguments: str) -> None:
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        wrong = [line for line in lines if "error:" in line.lower() or "undefined reference" in line]
+        wrong = [line for line in lines if FAILURE.search(line)]
         raise CyberHansError(f"the firmware does not build: {(wrong or lines or ['no message'])[0]}")
 
 
 def refuse_if_too_large(board: Board, needed: Footprint, stack: int) -> None:
     """Raise CyberHansError, with the numbers, unless the estimate fits the board's flash and RAM."""
-    remedy = "take --spec small or tiny, or a larger board"
-    ram = needed.ram_bytes + stack
-    if ram > board.ram_bytes:
-        parts = needed.ram_shares()
-        told = ", ".join(f"{name} {size:,}" for name, size in sorted(parts.items(), key=lambda item: -item[1]) if size)
-        raise CyberHansError(f"detector needs {ram:,} bytes of RAM, {board.name} has {board.ram_bytes:,}: "
-                             f"{told}, stack {stack:,}; {remedy}")  # fmt: skip
-    if needed.flash_bytes > board.flash_bytes:
-        parts = needed.flash_shares()
-        told = ", ".join(f"{name} {size:,}" for name, size in sorted(parts.items(), key=lambda item: -item[1]) if size)
-        raise CyberHansError(f"detector needs {needed.flash_bytes:,} bytes of flash, {board.name} has "
-                             f"{board.flash_bytes:,}: {told}; {remedy}")  # fmt: skip
+    ram = {**needed.ram_shares(), "stack": stack}
+    _refuse(board, "RAM", needed.ram_bytes + stack, board.ram_bytes, ram)
+    _refuse(board, "flash", needed.flash_bytes, board.flash_bytes, needed.flash_shares())
+
+
+def _refuse(board: Board, memory: str, needed: int, there: int, shares: dict[str, int]) -> None:
+    if needed > there:
+        largest = sorted(shares.items(), key=lambda item: -item[1])
+        parts = ", ".join(f"{name} {size:,}" for name, size in largest if size)
+        raise CyberHansError(f"detector needs {needed:,} bytes of {memory}, {board.name} has {there:,}: {parts}; "
+                             "train it with --spec small or tiny, or take a larger board")  # fmt: skip
 
 
 def image_sizes(image: Path) -> tuple[int, int]:

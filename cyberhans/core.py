@@ -200,7 +200,9 @@ def _load(sources: Sequence[Path | str], include: Sequence[Path]) -> ctypes.CDLL
 def compiler() -> list[str]:
     """The command of the host's C compiler: $CC, cc, gcc, clang, or the one in the pip package ziglang."""
     chosen = shlex.split(os.environ.get("CC", ""))
-    if chosen and shutil.which(chosen[0]):
+    if chosen and not shutil.which(chosen[0]):
+        raise CyberHansError(f"CC={chosen[0]}: no such compiler; unset CC or name one that is installed")
+    if chosen:
         return chosen
     for name in ("cc", "gcc", "clang"):
         if path := shutil.which(name):

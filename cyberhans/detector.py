@@ -177,7 +177,7 @@ def load_detector(folder: str | Path) -> Detector:
             **{name: fields[name] for name in ("kind", "threshold", "uncalibrated", "false_alarm_rate", "provenance")},
         )
         stated = fields["digests"]
-    except (KeyError, TypeError, ValueError) as wrong:
+    except (AttributeError, KeyError, TypeError, ValueError) as wrong:
         raise CyberHansError(f"{described}: a field is missing or wrong ({wrong}); train again") from None
     found = {"spec": detector.spec.digest, "model": detector.model.digest, "detector": detector.digest}
     for name, digest in found.items():

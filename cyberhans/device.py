@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -19,11 +18,24 @@ from cyberhans.errors import CyberHansError
 from cyberhans.judgement import INT16, Gatherer, Judgement
 from cyberhans.line import Line
 from cyberhans.messages import (
-    NAK, PROTOCOL_VERSION, REPLY, Info, Nak, Option, Refusal, Replayed, Request, Samples, Start, Taken, Trace, Traced,
-)  # fmt: skip
+    NAK,
+    PROTOCOL_VERSION,
+    REPLY,
+    Info,
+    Nak,
+    Option,
+    Refusal,
+    Request,
+    Samples,
+    Start,
+    Taken,
+    Trace,
+    Traced,
+)
 from cyberhans.protocol import Packet
 
 BAUD = 115_200
+VERDICTS_ONLY = Option(0)
 ANSWER_SECONDS = 2.0  # until INFO is asked for again
 ATTEMPTS = 4  # for INFO, which may meet noise or half a packet
 PATIENCE_SECONDS = 20.0  # without any packet, while a device works
@@ -32,7 +44,7 @@ REFUSALS = {
     Refusal.LENGTH: "the request has a wrong length",
     Refusal.MODE: "it is in run mode: START comes first",
     Refusal.INDEX: "samples were lost: it expects sample index {detail}",
-    Refusal.FILE: "it cannot read files of this computer (that needs an emulator, or the file is missing): leave out bulk",
+    Refusal.FILE: "it cannot read files of this computer (a board without an emulator cannot): leave out bulk",
     Refusal.CORE: "its core refuses (error {detail})",
 }
 
@@ -59,7 +71,7 @@ class Device:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -89,17 +101,22 @@ class Device:
                     f"{expected.hex()[:8]}..; build and flash this detector again"
                 )
         if self.info.status != 0:
-            raise CyberHansError(f"{self.name}: its core does not start (error {self.info.status}); train and build again")
+            raise CyberHansError(
+                f"{self.name}: its core refuses the detector (error {self.info.status}); build again"
+            )
 
     def request(self, kind: int, body: bytes = b"", seconds: float = PATIENCE_SECONDS) -> bytes:
-        """Body of the reply; events that come before it are dropped. Raises Refused, or CyberHansError without a reply."""
+        """Body of the reply; drops events that come before it. Raises Refused, or Silent without a reply in time."""
         seq = self._send(kind, body)
+        deadline = time.monotonic() + seconds  # in run mode events never end
         for packet in self._packets(seconds):
             if self._answers(packet, kind, seq):
                 return packet.body
+            if time.monotonic() > deadline:
+                break
         raise self._silent()
 
-    def start(self, options: Option = Option(0)) -> Taken:
+    def start(self, options: Option = VERDICTS_ONLY) -> Taken:
         """Take the device out of run mode; its next sample index is 0."""
         return Taken.unpack(self.request(Request.START, Start(int(options)).pack()))
 
@@ -109,7 +126,7 @@ class Device:
 
     def judgements(self, seconds: float = PATIENCE_SECONDS) -> Iterator[Judgement]:
         """In run mode: verdicts as they come, until none has come for `seconds`."""
-        gatherer = Gatherer(self.name, Option(0))
+        gatherer = Gatherer(self.name, VERDICTS_ONLY)
         for packet in self._packets(seconds):
             judgement = gatherer.add(packet) if packet.type >= 0xC0 else None
             if judgement:
@@ -127,7 +144,7 @@ class Device:
         yield from self._gather(self._push(samples, credits or self.info.credits), options, len(windows))
 
     def replay_file(self, path: Path, windows: int, options: Option = Option.FEATURES) -> Iterator[Judgement]:
-        """Let the device read `windows` hops of int16 from a file of this computer: semihosting, or the native process."""
+        """Let the device read `windows` hops of int16 from a file of this computer: native, or by semihosting."""
         self.start(options)
         seq = self._send(Request.FILE, str(path).encode() + b"\0")
         yield from self._gather(self._until(Request.FILE, deque([seq])), options, windows)
@@ -135,7 +152,7 @@ class Device:
     def trace(self, window: NDArray[np.int16], position: Trace) -> Traced:
         """What the device's stages give for one int16 window (n, channels)."""
         self.request(Request.TRACE, position.pack())
-        list(self.replay(window[None], Option(0)))
+        list(self.replay(window[None], VERDICTS_ONLY))
         traced = Traced.unpack(self.request(Request.TRACED))
         if not traced.done:
             raise CyberHansError(f"{self.name}: traced no window; build and flash its firmware again")
@@ -210,14 +227,14 @@ class Device:
             if judgement is None:
                 continue
             if judgement.window != count or judgement.first != count * self.info.hop % 2**32:
-                raise CyberHansError(f"{self.name}: verdict of window {judgement.window} at sample {judgement.first} came in "
-                                     f"place of window {count}; check the line and repeat")  # fmt: skip
+                raise CyberHansError(f"{self.name}: window {judgement.window}, sample {judgement.first} came "
+                                     f"in place of window {count}; check the line and repeat")  # fmt: skip
             count += 1
             yield judgement
         gatherer.finish()
         if count != windows or self.missed_events != missed:
-            raise CyberHansError(f"{self.name}: {count} verdicts for {windows} windows, {self.missed_events - missed} packets "
-                                 "lost; check the line and repeat")  # fmt: skip
+            raise CyberHansError(f"{self.name}: {count} verdicts for {windows} windows, "
+                                 f"{self.missed_events - missed} packets lost; check the line and repeat")  # fmt: skip
 
 
 class Silent(CyberHansError):

@@ -223,6 +223,12 @@ def _float_leaves(match: re.Match[str]) -> str:
 
 _TREE_EDITS: tuple[Edit, ...] = (
     (rf"static const uint8_t {P}_net_leaves\[\d+\] = \{{([^}}]*)\}};", _float_leaves),
+    (rf"\(uint8_t \*\)\({P}_net_leaves\)", f"{P}_net_leaves"),
+    (r"uint8_t \*leaves;", "const float *leaves;"),
+    (
+        r"const int32_t leaf_offset = leaf_number \* leaf_size;\s*const float \*leaf_data = \(float \*\)[^;]*;",
+        "const float *leaf_data = forest->leaves + leaf_number;",
+    ),
     (rf"EmlTrees {P}_net = ", f"static const EmlTrees {P}_net = "),
 )
 

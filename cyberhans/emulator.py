@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 import weakref
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from cyberhans.boards import Board, emulator_command, emulator_missing
@@ -31,14 +30,19 @@ class Emulator:
         if lacking:
             raise CyberHansError(f"{board.name} cannot run here: {lacking}")
         if not image.is_file():
-            raise CyberHansError(f"{image}: no such image; build it with: cyberhans build DETECTOR --board {board.name}")
+            raise CyberHansError(
+                f"{image}: no such image; make it by: cyberhans build DETECTOR --board {board.name}"
+            )
         self.board = board
         self.counting = counting and board.bare
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         port = _free_port()
         command = emulator_command(board, image.resolve(), port, self.counting)
         self._child = subprocess.Popen(
-            [*_dying_with_parent(board), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints
+            [*_dying_with_parent(board), *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
         )
         _running.add(self)
         try:
@@ -50,7 +54,7 @@ class Emulator:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def ended(self) -> str | None:

@@ -15,20 +15,22 @@ from io import BytesIO
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import Symbol, SymbolTableSection
 
 ALLOC, WRITE, EXECUTE = 2, 1, 4  # section flags of ELF
 LIBRARIES = ("libgcc.a", "libc_nano.a")
 ROOTS = ("Reset_Handler", "main")
 KEPT = ".vectors"  # sections the linker script keeps without a reference
 UNWINDING = (".ARM.exidx", ".ARM.extab")  # dropped by the linker script: C has no exceptions
-OUTPUTS = 3  # output sections after the first, each of which may begin with padding
+WORK = ".bss.work"  # the detector's work memory, firmware/app
+STARTS, START_ALIGN = 2, 8  # .data and .bss begin at a multiple of 8, or of the widest alignment in them
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A relocation: at `offset` of its section something of type `kind` (a number of the ELF ABI) refers to a symbol."""
+    """A relocation of type `kind` (a number of the processor's ELF ABI)."""
 
-    offset: int
     kind: int
     symbol: str  # global name, or "" for a place within the same object
     section: int  # then: the section's number there
@@ -86,21 +88,27 @@ class Footprint:
         return _by_part(section for section in self.kept if section.stored)
 
     def ram_shares(self) -> dict[str, int]:
-        """RAM bytes by part, without padding."""
-        return _by_part(section for section in self.kept if section.flags & WRITE)
+        """RAM bytes by part, without padding; the core's work memory, which the app holds, by its own name."""
+        written = [section for section in self.kept if section.flags & WRITE]
+        work = sum(section.size for section in written if section.name == WORK)
+        return {"work memory": work, **_by_part(section for section in written if section.name != WORK)}
 
     def target(self, source: Section, reference: Reference) -> Section | None:
         """The section that a reference leads to; None for a symbol of the linker script."""
-        if reference.symbol:
-            return self.defined.get(reference.symbol)
-        return source.member.sections.get(reference.section)
+        return _target(self.defined, source, reference)
+
+
+def _target(defined: Mapping[str, Section], source: Section, reference: Reference) -> Section | None:
+    if reference.symbol:
+        return defined.get(reference.symbol)
+    return source.member.sections.get(reference.section)
 
 
 def _total(sections: Iterable[Section]) -> int:
     """An upper bound of what the linker makes of them: every length rounded up to 4, wider alignment paid in full."""
     chosen = list(sections)
-    widest = max((section.align for section in chosen), default=4)
-    padding = sum(max(0, section.align - 4) for section in chosen) + OUTPUTS * max(0, widest - 4)
+    widest = max((section.align for section in chosen if section.flags & WRITE), default=START_ALIGN)
+    padding = sum(max(0, section.align - 4) for section in chosen) + STARTS * (max(widest, START_ALIGN) - 4)
     return sum((section.size + 3) // 4 * 4 for section in chosen) + padding
 
 
@@ -129,9 +137,8 @@ def footprint(objects: Mapping[str, Sequence[Path]], compiler: Sequence[str], li
         for reference in section.references:
             if reference.symbol and reference.symbol not in defined:
                 _load(reference.symbol, archives, defined)
-            target = Footprint((), defined).target(section, reference)
-            if target is not None:
-                todo.append(target)
+            target = _target(defined, section, reference)
+            todo += [target] if target else []
     return Footprint(tuple(kept), defined)
 
 
@@ -168,26 +175,25 @@ def read_member(part: str, path: Path, content: bytes) -> Member:
                 section["sh_flags"], section["sh_type"] != "SHT_NOBITS",
             )  # fmt: skip
     table = elf.get_section_by_name(".symtab")
-    symbols = list(table.iter_symbols()) if table else []
+    symbols = list(table.iter_symbols()) if isinstance(table, SymbolTableSection) else []
     for symbol in symbols:
         if symbol["st_info"]["bind"] != "STB_LOCAL" and isinstance(symbol["st_shndx"], int):
             member.symbols[symbol.name] = symbol["st_shndx"]
             if symbol["st_info"]["bind"] == "STB_WEAK":
                 member.weak.add(symbol.name)
     for section in elf.iter_sections():
-        if section["sh_type"] in ("SHT_REL", "SHT_RELA") and section["sh_info"] in member.sections:
+        if isinstance(section, RelocationSection) and section["sh_info"] in member.sections:
             member.sections[section["sh_info"]].references = [
-                _reference(relocation, symbols[relocation["r_info_sym"]]) for relocation in section.iter_relocations()
+                _reference(relocation["r_info_type"], symbols[relocation["r_info_sym"]])
+                for relocation in section.iter_relocations()
             ]
     return member
 
 
-def _reference(relocation: object, symbol: object) -> Reference:
-    entry, target = relocation.entry, symbol.entry  # type: ignore[attr-defined]
-    place = target["st_shndx"] if isinstance(target["st_shndx"], int) else 0
-    local = target["st_info"]["bind"] == "STB_LOCAL"
-    return Reference(entry["r_offset"], entry["r_info_type"], "" if local else symbol.name, place,
-                     target["st_info"]["type"] != "STT_SECTION")  # type: ignore[attr-defined]
+def _reference(kind: int, symbol: Symbol) -> Reference:
+    place = symbol["st_shndx"] if isinstance(symbol["st_shndx"], int) else 0
+    name = "" if symbol["st_info"]["bind"] == "STB_LOCAL" else symbol.name
+    return Reference(kind, name, place, named=symbol["st_info"]["type"] != "STT_SECTION")
 
 
 class Archive:

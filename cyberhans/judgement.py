@@ -52,7 +52,9 @@ class Gatherer:
     def finish(self) -> None:
         """No more will come: an unfinished window is an error."""
         if self._under_way:
-            raise CyberHansError(f"{self._name}: window {self._under_way.window} came in part only; check the line and repeat")
+            raise CyberHansError(
+                f"{self._name}: window {self._under_way.window} came in part only; check the line and repeat"
+            )
 
     def _of(self, window: int) -> Judgement:
         if not self._under_way or self._under_way.window != window:
@@ -64,7 +66,9 @@ class Gatherer:
         before = judgement.features if judgement.features is not None else np.zeros(0, np.int16)
         values = np.frombuffer(part.tail, INT16)
         if part.offset != len(before):
-            raise CyberHansError(f"{self._name}: features of window {part.window} have a gap; check the line and repeat")
+            raise CyberHansError(
+                f"{self._name}: features of window {part.window} have a gap; check the line"
+            )
         self._total = part.total
         self._under_way = replace(judgement, features=np.concatenate((before, values)))
 

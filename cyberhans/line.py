@@ -65,7 +65,9 @@ class Line:
             except (serial.SerialException, OSError, ValueError) as error:
                 ended = self.emulator.ended() if self.emulator else None
                 if ended or time.monotonic() > deadline:
-                    raise CyberHansError(f"{self.name}: cannot be opened: {ended or _reason(error)}; check --device") from None
+                    raise CyberHansError(
+                        f"{self.name}: cannot be opened: {ended or _reason(error)}; check --device"
+                    ) from None
                 time.sleep(0.02)
 
     def _vanished(self, error: Exception) -> CyberHansError:

@@ -43,7 +43,7 @@ $licence
 """)
 
 PARTS = Template("""
-/* r * r in Q12, to the nearest, half up; what is too large or no number becomes the largest. */
+/* In Q12, rounded exactly to the nearest, half up; 2^32 and more, and no number at all, become the largest. */
 static uint32_t P_part(float square)
 {
     const float scaled = square * 4096.0f;

@@ -42,14 +42,13 @@ def _exact(false_alarm_rate: float) -> Fraction:
     return Fraction(str(false_alarm_rate))
 
 
-def refuse_too_few(windows: int, false_alarm_rate: float, hop_s: float) -> None:
-    """Raise CyberHansError if so many left-out windows, hop_s seconds apart, cannot keep the rate."""
+def too_few(windows: int, false_alarm_rate: float, hop_s: float) -> CyberHansError:
+    """What to say when so many left-out windows, hop_s seconds apart, cannot keep the rate."""
     missing = windows_needed(false_alarm_rate) - windows
-    if missing > 0:
-        raise CyberHansError(
-            f"{windows} windows, {missing} more needed for a false-alarm rate of {false_alarm_rate:g}:"
-            f" record about {missing * hop_s:.3g} s more, or --uncalibrated"
-        )
+    return CyberHansError(
+        f"{windows} windows, {missing} more needed for a false-alarm rate of {false_alarm_rate:g}:"
+        f" record about {missing * hop_s:.3g} s more, or --uncalibrated"
+    )
 
 
 def threshold_for(scores: npt.NDArray[np.int32], false_alarm_rate: float) -> Threshold:

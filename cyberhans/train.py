@@ -19,7 +19,7 @@ from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
 from cyberhans.recording import RATE_TOLERANCE, Recording, refuse_bad
 from cyberhans.spec import Spec
-from cyberhans.threshold import folds, refuse_too_few, threshold_for
+from cyberhans.threshold import folds, rank, threshold_for, too_few
 
 GOLDEN_WINDOWS = 3
 MOST_SEED = 1 << 24
@@ -30,16 +30,17 @@ def train(
     recordings: Sequence[Recording], *, kind: str = "autoencoder", spec: Spec, false_alarm_rate: float,
     seed: int = 0, uncalibrated: bool = False, method: str | None = None, dtype: str | None = None,
 ) -> Detector:  # fmt: skip
-    """A detector of what these recordings, all labelled normal, have in common. Write it with its save().
+    """A detector of what these recordings have in common. Write it with its save().
 
+    recordings: of normal behaviour. One labelled anomaly is an error; one without a label is taken at the user's word.
     false_alarm_rate: per window, above 0 and up to 0.5; too few windows for it are an error unless `uncalibrated`.
     seed: 0 to 2^24. Same recordings, Spec and seed give the same bytes. method, dtype: see emit().
     """
     _check(recordings, seed)
     windows = [recording.windows(spec) for recording in recordings]
     counts = [len(part) for part in windows]
-    if not uncalibrated:
-        refuse_too_few(sum(counts), false_alarm_rate, spec.hop / spec.rate_hz)
+    if rank(sum(counts), false_alarm_rate) == 0 and not uncalibrated:
+        raise too_few(sum(counts), false_alarm_rate, spec.hop / spec.rate_hz)
     core = Core(spec)
     features = np.concatenate([core.features(part) for part in windows])
     left_out = left_out_scores(kind, features, np.repeat(np.arange(len(counts)), counts), seed)
@@ -76,9 +77,9 @@ def _check(recordings: Sequence[Recording], seed: int) -> None:
         raise CyberHansError(f"seed {seed}: must be 0 to {MOST_SEED}")
     first = recordings[0]
     for recording in recordings:
-        if recording.label != "normal":
-            raise CyberHansError(f"{recording.name}: labelled {recording.label}, but training takes normal ones only;"
-                                 " leave it out, or set label to normal in its sidecar")  # fmt: skip
+        if recording.label == "anomaly":
+            raise CyberHansError(f"{recording.name}: is labelled anomaly, but training takes normal recordings only:"
+                                 " leave it out, or mend the label in its sidecar")  # fmt: skip
         if recording.channels != first.channels:
             raise CyberHansError(f"{recording.name} has {recording.channels} channels, {first.name} has"
                                  f" {first.channels}: train on recordings of one sensor")  # fmt: skip

@@ -35,7 +35,9 @@ def model(kind: str, count: int = 20, method: str | None = None) -> Model:
     return emit(fitted(kind, count), features(count), method=method)[0]
 
 
-def recording(seed: int = 0, seconds: float = 2.0, label: str = "normal", gain: float = 1.0, **more: object) -> Recording:
+def recording(
+    seed: int = 0, seconds: float = 2.0, label: str = "normal", gain: float = 1.0, **more: object
+) -> Recording:
     """Noise with a tone, of one channel at 16 kHz; `gain` makes another machine of it."""
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * 16000)) / 16000

@@ -100,7 +100,7 @@ def minus_j(a: Ints) -> Ints:
 
 def turned(x: Ints, cos: Ints, sin: Ints) -> Ints:
     """x times cos - j sin, halved."""
-    return np.stack((mul(x[0], cos) + mul(x[1], sin), mul(x[1], cos) - mul(x[0], sin)))
+    return np.stack((mul(x[0], cos) + mul(x[1], sin) + 1, mul(x[1], cos) - mul(x[0], sin)))
 
 
 def crossed(even: Ints, even_difference: Ints, odd: Ints, odd_difference: Ints) -> tuple[Ints, Ints, Ints, Ints]:
@@ -156,7 +156,7 @@ def split(z: Ints, length: int) -> Ints:
     a, b = z[..., k], z[..., half - k]
     cos, sin = q15(k / length)
     (sr, si), (dr, di) = a + b, a - b
-    t, u = mul(si, cos) - mul(dr, sin), mul(dr, cos) + mul(si, sin)
+    t, u = mul(si, cos) - mul(dr, sin), mul(dr, cos) + mul(si, sin) + 1
     x = np.empty_like(z)
     x[0][:, 0], x[1][:, 0] = z[0][:, 0] + z[1][:, 0], 0
     x[0][:, half // 2], x[1][:, half // 2] = z[0][:, half // 2], -z[1][:, half // 2]
@@ -169,7 +169,7 @@ def transform(frames: Samples) -> Ints:
     """X of section 3 for int16 frames (k, N): (2, k, N/2)."""
     length = frames.shape[1]
     radix, count, shift = shape_of(length)
-    tapered = (frames.astype(np.int64) * taper(length)) >> (15 - shift)
+    tapered = (frames.astype(np.int64) * taper(length) + (1 << (14 - shift))) >> (15 - shift)
     z = np.stack((tapered[:, 0::2], tapered[:, 1::2]))
     z = first_pass(z, radix, count)
     q = radix

@@ -69,7 +69,7 @@ def real_frames(recordings: Path, quietest: float) -> inputs.Samples:
 # --- spectrum -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("level", "decibels"), [(1.0, 90.0), (0.01, 84.0)])
+@pytest.mark.parametrize(("level", "decibels"), [(1.0, 90.0), (0.01, 88.0)])
 def test_the_spectrum_of_noise(level: float, decibels: float) -> None:
     signal, error = spectrum_error(noise(level))
     assert 10 * np.log10(signal.sum() / error.sum()) >= decibels
@@ -85,11 +85,11 @@ def test_the_spectrum_of_tones() -> None:
 
 
 def test_the_spectrum_of_a_whisper_is_cleaner_than_its_samples() -> None:
-    """At 3 LSB rms the arithmetic's noise stays 25 dB below that of rounding samples to integers."""
+    """At 3 LSB rms the arithmetic's noise stays 35 dB below that of rounding samples to integers."""
     frames = np.rint(np.random.default_rng(3).normal(0, 3, (2000, N))).astype(np.int16)
     _, error = spectrum_error(frames)
     rounding = (2**15 / N) ** 2 * N * 3 / 8 / 12 * (N // 2)  # white, 1/12 LSB², Hann
-    assert 10 * np.log10(rounding / error.mean()) >= 25
+    assert 10 * np.log10(rounding / error.mean()) >= 35
 
 
 def test_the_c_core_has_the_measured_spectrum() -> None:
@@ -110,16 +110,16 @@ def test_bands_of_full_scale_noise() -> None:
 
 def test_bands_of_quiet_noise() -> None:
     error, share = band_error(noise(0.01))
-    assert error[share > 1e-6].max() <= 6
+    assert error.max() <= 6
     assert error[share > 1e-4].max() <= 2
 
 
 @pytest.mark.recordings
 def test_bands_of_real_frames(recordings: Path) -> None:
-    """From 128 LSB rms: within 6/256 octave above -60 dB of the frame's power, 2/256 above -40 dB."""
-    frames = real_frames(recordings, quietest=128)
+    """From 16 LSB rms: within 6/256 octave above -60 dB of the frame's power (DC included), 2/256 above -40 dB."""
+    frames = real_frames(recordings, quietest=16)
     error, share = band_error(frames)
-    assert len(frames) > 4000
+    assert len(frames) > 5000
     assert error[share > 1e-6].max() <= 6
     assert error[share > 1e-4].max() <= 2
     assert np.percentile(error, 99) <= 2

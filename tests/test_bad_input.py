@@ -27,7 +27,9 @@ def noise(seconds: float, channels: int = 1, rate: int = RATE, seed: int = 0) ->
 
 
 def train(*files: Path, rate: float = 0.1, extra: tuple[object, ...] = (), out: Path) -> Outcome:
-    return cyberhans("train", *files, "--detector", "gaussian", "--spec", "tiny", "--false-alarms", rate, "--out", out, *extra)
+    return cyberhans(
+        "train", *files, "--detector", "gaussian", "--spec", "tiny", "--false-alarms", rate, "--out", out, *extra
+    )
 
 
 def assert_one_line(outcome: Outcome, *words: str, code: int = 1) -> None:

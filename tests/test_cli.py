@@ -43,7 +43,10 @@ def test_version() -> None:
 @pytest.mark.parametrize("arguments", [("--help",), ("boards",), ("verify", "--help")])
 def test_quick_verbs_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     run = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "cyberhans.cli", *arguments], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-X", "importtime", "-m", "cyberhans.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert run.returncode == 0
     imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in run.stderr.splitlines() if "|" in line}
@@ -61,7 +64,9 @@ def test_boards_json_has_the_three() -> None:
 
 def test_simulate_and_inspect_json(tmp_path: Path) -> None:
     out = tmp_path / "pump.wav"
-    made = cyberhans("simulate", "pump", "--seconds", 2, "--seed", 3, "--fault", "bearing_outer", "--out", out, "--json")
+    made = cyberhans(
+        "simulate", "pump", "--seconds", 2, "--seed", 3, "--fault", "bearing_outer", "--out", out, "--json"
+    )
     assert json.loads(made.out)["synthetic"] is True
     seen = json.loads(cyberhans("inspect", out, "--json").out)
     assert len(seen) == 1 and seen[0]["channels"] == 3

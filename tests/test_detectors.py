@@ -19,7 +19,7 @@ from cyberhans.errors import CyberHansError
 def test_strange_windows_score_above_all_normal_ones(kind: str) -> None:
     normal = features(seed=1)
     strange = normal.copy()
-    strange[:, ::2] += 600
+    strange += 2000
     scores = fitted(kind).score(normal), fitted(kind).score(strange)
     assert scores[0].shape == (len(normal),)
     assert scores[1].min() > scores[0].max()
@@ -38,6 +38,17 @@ def test_same_seed_same_numbers(kind: str) -> None:
 def test_another_seed_other_numbers(kind: str) -> None:
     other = detectors.fit(kind, features(), 1).arrays()
     assert any(not np.array_equal(array, other[name]) for name, array in fitted(kind).arrays().items())
+
+
+def test_learning_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More threads add in another order, and other bits come out."""
+    from threadpoolctl import threadpool_info
+
+    from cyberhans.detectors import gaussian
+
+    monkeypatch.setattr(gaussian, "fit", lambda *_: [pool["num_threads"] for pool in threadpool_info()])
+    threads = detectors.fit("gaussian", features(), 0)
+    assert threads and set(threads) == {1}  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -78,7 +89,9 @@ def test_the_gaussian_is_the_mahalanobis_distance_of_its_covariance() -> None:
     z = gaussian.scale.apply(rows)
     training = gaussian.scale.apply(features())
     covariance = training.T @ training / len(training)
-    shrunk = (1 - gaussian.shrinkage) * covariance + gaussian.shrinkage * np.trace(covariance) / len(covariance) * np.eye(20)
+    shrunk = (1 - gaussian.shrinkage) * covariance + gaussian.shrinkage * np.trace(covariance) / len(
+        covariance
+    ) * np.eye(20)
     wanted = np.einsum("ki,ij,kj->k", z, np.linalg.inv(shrunk), z) / 20
     np.testing.assert_allclose(gaussian.squares(rows)[:, 0], wanted, rtol=1e-9)
 
@@ -101,7 +114,9 @@ def test_a_forest_grows_from_fewer_windows_than_it_would_like() -> None:
     assert isinstance(forest, Forest) and forest.trees.max_samples_ == 7
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(4, (8, 4, 8)), (38, (19, 4, 19)), (70, (35, 8, 35)), (255, (48, 12, 48))])
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(4, (8, 4, 8)), (38, (19, 4, 19)), (70, (35, 8, 35)), (255, (48, 12, 48))]
+)
 def test_the_rule_of_the_net(count: int, sizes: tuple[int, int, int]) -> None:
     assert hidden_sizes(count) == sizes
 
@@ -132,5 +147,5 @@ def test_the_best_start_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_kind_and_too_few_windows() -> None:
     with pytest.raises(CyberHansError, match=r"detector 'svm': choose autoencoder, forest, gaussian"):
         detectors.fit("svm", features(), 0)
-    with pytest.raises(CyberHansError, match="3 windows are too few"):
+    with pytest.raises(CyberHansError, match="3 windows are left to learn from, 4 are the least"):
         detectors.fit("forest", features(windows=3), 0)

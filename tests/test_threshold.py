@@ -15,7 +15,9 @@ from cyberhans.threshold import folds, rank, threshold_for, too_few, windows_nee
 RATES = st.integers(1, 5000).map(lambda n: n / 10000)
 
 
-@pytest.mark.parametrize(("rate", "needed"), [(0.5, 1), (0.1, 9), (0.05, 19), (0.01, 99), (0.001, 999), (0.03, 33), (0.29, 3)])
+@pytest.mark.parametrize(
+    ("rate", "needed"), [(0.5, 1), (0.1, 9), (0.05, 19), (0.01, 99), (0.001, 999), (0.03, 33), (0.29, 3)]
+)
 def test_windows_needed(rate: float, needed: int) -> None:
     assert windows_needed(rate) == needed
 

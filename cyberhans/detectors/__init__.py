@@ -12,6 +12,7 @@ import numpy.typing as npt
 from cyberhans.errors import CyberHansError
 
 KINDS = ("autoencoder", "forest", "gaussian")
+LEAST_WINDOWS = 4
 FEATURE_STEP = 2.0  # 1/256 octave; a feature that varies less is taken to vary this much
 
 Features = npt.NDArray[np.int16]
@@ -67,8 +68,10 @@ def fit(kind: str, features: Features, seed: int) -> Fitted:
     """
     if kind not in KINDS:
         raise CyberHansError(f"detector {kind!r}: choose {', '.join(KINDS)}")
-    if len(features) < 4:
-        raise CyberHansError(f"{len(features)} windows are too few to learn from: record at least 4")
+    if len(features) < LEAST_WINDOWS:
+        raise CyberHansError(
+            f"{len(features)} windows are left to learn from, {LEAST_WINDOWS} are the least: record more"
+        )
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):

@@ -25,8 +25,8 @@ class Gaussian:
     def squares(self, features: Features) -> Reals:
         """(k, 1): squared Mahalanobis distance over the number of features."""
         centred = features.astype(np.float64) - self.scale.centre
-        distances: Reals = self.envelope.mahalanobis(centred)[:, None]
-        return distances / features.shape[1]
+        parts: Reals = self.envelope.mahalanobis(centred)[:, None] / features.shape[1]
+        return parts
 
     def score(self, features: Features) -> Reals:
         return log2_mean(self.squares(features))

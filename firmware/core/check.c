@@ -8,14 +8,17 @@
 static int check_frame(const struct hans_spec *spec, const struct hans_frame *frame)
 {
     uint16_t length = frame->length;
-    if (length < 64 || length > 2048 || (length & (length - 1)) || length > spec->window ||
-        frame->stages > 4 || frame->shift > 15) {
+    if (length < 64 || length > 2048 || (length & (length - 1)) || length > spec->window) {
         return HANS_E_SPEC;
     }
     if (frame->bands < 1 || frame->bands > HANS_MAX_BANDS || hans_count_frames(spec, frame) > 32767) {
         return HANS_E_SPEC;
     }
-    if ((frame->radix != 4 && frame->radix != 8) || (uint32_t)frame->radix << 2 * frame->stages != length / 2u) {
+    if ((frame->radix != 4 && frame->radix != 8) || frame->stages > 4 || frame->shift > 15) {
+        return HANS_E_SPEC;
+    }
+    if ((uint32_t)frame->radix << 2 * frame->stages != length / 2u ||
+        (uint32_t)1 << (15 + frame->stages - frame->shift) != length) {
         return HANS_E_SPEC;
     }
     uint16_t last = 0;

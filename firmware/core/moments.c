@@ -139,31 +139,41 @@ static struct hans_wide signed_wide(int64_t v)
 }
 
 /* m^4 times the fourth central moment: ((m S4 - 4 S1 S3) m + 6 S1^2 S2) m - 3 S1^4. */
-static struct hans_wide fourth_moment(const struct hans_moments *moments, struct hans_wide m, struct hans_wide s1_squared)
+static void fourth_moment(struct hans_wide *sum, const struct hans_moments *moments, const struct hans_wide *m,
+                          const struct hans_wide *s1_squared)
 {
-    struct hans_wide s4 = hans_wide((int32_t)moments->s4_high, moments->s4);
-    struct hans_wide s3 = hans_wide(moments->s3_high, moments->s3);
-    struct hans_wide t = hans_wide_multiply(signed_wide(4 * moments->s1), s3);
-    struct hans_wide sum = hans_wide_multiply(hans_wide_subtract(hans_wide_multiply(s4, m), t), m);
-    t = hans_wide_multiply(hans_wide_multiply(s1_squared, hans_wide(0, moments->s2)), hans_wide(0, 6));
-    sum = hans_wide_multiply(hans_wide_add(sum, t), m);
-    t = hans_wide_multiply(hans_wide_multiply(s1_squared, s1_squared), hans_wide(0, 3));
-    return hans_wide_subtract(sum, t);
+    struct hans_wide t = signed_wide(4 * moments->s1), factor = hans_wide(moments->s3_high, moments->s3);
+    hans_wide_multiply(&t, &factor);
+    *sum = hans_wide((int32_t)moments->s4_high, moments->s4);
+    hans_wide_multiply(sum, m);
+    hans_wide_subtract(sum, &t);
+    hans_wide_multiply(sum, m);
+    t = hans_wide(0, 6 * moments->s2);
+    hans_wide_multiply(&t, s1_squared);
+    hans_wide_add(sum, &t);
+    hans_wide_multiply(sum, m);
+    t = hans_wide(0, 3);
+    hans_wide_multiply(&t, s1_squared);
+    hans_wide_multiply(&t, s1_squared);
+    hans_wide_subtract(sum, &t);
 }
 
 void hans_statistics(const struct hans_moments *moments, uint32_t m, int16_t out[3])
 {
-    struct hans_wide count = hans_wide(0, m), s1 = signed_wide(moments->s1);
-    struct hans_wide s1_squared = hans_wide_multiply(s1, s1);
-    struct hans_wide second = hans_wide_subtract(hans_wide_multiply(count, hans_wide(0, moments->s2)), s1_squared);
     int64_t above = (int64_t)m * moments->high - moments->s1, below = moments->s1 - (int64_t)m * moments->low;
     out[0] = out[1] = out[2] = 0;
     if (above == 0 && below == 0) {
         return; /* all values are equal: the second moment is 0 */
     }
-    int32_t log_m = hans_log16(m), level = hans_wide_log16(second) - 2 * log_m;
+    struct hans_wide count = hans_wide(0, m), s1 = signed_wide(moments->s1), s1_squared = s1;
+    struct hans_wide moment = hans_wide(0, moments->s2);
+    hans_wide_multiply(&s1_squared, &s1);
+    hans_wide_multiply(&moment, &count);
+    hans_wide_subtract(&moment, &s1_squared);
+    int32_t log_m = hans_log16(m), level = hans_wide_log16(&moment) - 2 * log_m;
     int32_t crest = 2 * (hans_log16((uint64_t)(above > below ? above : below)) - log_m) - level;
-    int32_t kurtosis = hans_wide_log16(fourth_moment(moments, count, s1_squared)) - 4 * log_m - 2 * level;
+    fourth_moment(&moment, moments, &count, &s1_squared);
+    int32_t kurtosis = hans_wide_log16(&moment) - 4 * log_m - 2 * level;
     out[0] = (int16_t)((level + 128) >> 8);
     out[1] = (int16_t)((crest + 128) >> 8);
     out[2] = (int16_t)((kurtosis + 128) >> 8);

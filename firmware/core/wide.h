@@ -15,11 +15,13 @@ struct hans_wide {
 
 /* high * 2^64 + low. */
 struct hans_wide hans_wide(int32_t high, uint64_t low);
-struct hans_wide hans_wide_add(struct hans_wide a, struct hans_wide b);
-struct hans_wide hans_wide_subtract(struct hans_wide a, struct hans_wide b);
-struct hans_wide hans_wide_multiply(struct hans_wide a, struct hans_wide b);
+
+/* a += b, a -= b, a *= b, modulo 2^192. */
+void hans_wide_add(struct hans_wide *a, const struct hans_wide *b);
+void hans_wide_subtract(struct hans_wide *a, const struct hans_wide *b);
+void hans_wide_multiply(struct hans_wide *a, const struct hans_wide *b);
 
 /* L16 of SPEC.md section 1.1, for v >= 0. */
-int32_t hans_wide_log16(struct hans_wide v);
+int32_t hans_wide_log16(const struct hans_wide *v);
 
 #endif

@@ -16,10 +16,16 @@ typedef void (*cortex_m_vector)(void);
 /* An exception nobody expects: restart. A node that watches a machine must not stay silent. */
 void cortex_m_unexpected(void);
 
-/* Let interrupt `number` through. NVIC_ISER, chapter "Nested Vectored Interrupt Controller". */
+/* Let interrupt `number` through, or hold it back. NVIC_ISER and NVIC_ICER, chapter "Nested Vectored Interrupt
+ * Controller"; writing 0 changes nothing, so neither disturbs another interrupt. */
 static inline void cortex_m_enable(unsigned number)
 {
     REGISTER(0xE000E100u + 4u * (number / 32u)) = (uint32_t)1 << (number % 32u);
+}
+
+static inline void cortex_m_disable(unsigned number)
+{
+    REGISTER(0xE000E180u + 4u * (number / 32u)) = (uint32_t)1 << (number % 32u);
 }
 
 /* Block interrupts; gives what cortex_m_unlock() restores. PRIMASK, chapter "Special-purpose registers". */
@@ -43,7 +49,7 @@ int receive_full(void);
 void receive_put(uint8_t byte); /* only when not full */
 void receive_lost(void);        /* the hardware dropped at least one byte */
 
-/* The board's part: let its receive interrupt through again; a full ring has masked it. */
+/* The board's part: let its receive interrupt through again; its handler holds it back when the ring is full. */
 void serial_resume(void);
 
 #endif

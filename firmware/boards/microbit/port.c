@@ -15,7 +15,6 @@
 #define UART_TXDRDY REGISTER(0x4000211Cu)
 #define UART_ERROR REGISTER(0x40002124u)
 #define UART_INTENSET REGISTER(0x40002304u)
-#define UART_INTENCLR REGISTER(0x40002308u)
 #define UART_ERRORSRC REGISTER(0x40002480u)
 #define UART_ENABLE REGISTER(0x40002500u)
 #define UART_PSELTXD REGISTER(0x4000250Cu)
@@ -83,7 +82,8 @@ static void start_tick(void)
     TIMER0_START = 1;
 }
 
-/* Chapter UART, "Pin configuration": TXD an output at 1, RXD an input, before the UART (ENABLE 4) takes them. */
+/* Chapter UART, "Pin configuration": TXD an output at 1, RXD an input, before the UART (ENABLE 4) takes them.
+ * INTEN bit 2 is RXDRDY, 9 is ERROR. */
 static void start_serial(void)
 {
     GPIO_OUTSET = 1u << PIN_TXD;
@@ -95,8 +95,8 @@ static void start_serial(void)
     UART_ENABLE = 4;
     UART_STARTTX = 1;
     UART_STARTRX = 1;
+    UART_INTENSET = 1u << 2 | 1u << 9;
     serial_resume();
-    cortex_m_enable(UART_INTERRUPT);
 }
 
 void port_init(void)
@@ -124,8 +124,8 @@ void TIMER0_IRQHandler(void)
     }
 }
 
-/* RXDRDY is cleared before RXD is read: reading lets the next byte of the six-byte FIFO raise it again. INTEN bit 2 is
- * RXDRDY, 9 is ERROR; ERRORSRC bit 0 is OVERRUN, cleared by writing 1. */
+/* RXDRDY is cleared before RXD is read: reading lets the next byte of the six-byte FIFO raise it again. ERRORSRC bit
+ * 0 is OVERRUN, cleared by writing 1. */
 void UART0_IRQHandler(void)
 {
     if (UART_ERROR) {
@@ -137,7 +137,7 @@ void UART0_IRQHandler(void)
     }
     while (UART_RXDRDY) {
         if (receive_full()) {
-            UART_INTENCLR = 1u << 2;
+            cortex_m_disable(UART_INTERRUPT);
             return;
         }
         UART_RXDRDY = 0;
@@ -147,7 +147,7 @@ void UART0_IRQHandler(void)
 
 void serial_resume(void)
 {
-    UART_INTENSET = 1u << 2 | 1u << 9;
+    cortex_m_enable(UART_INTERRUPT);
 }
 
 void port_write(const uint8_t *bytes, size_t size)

@@ -49,7 +49,7 @@ static void make_raw(const char *name)
 
 void port_init(void)
 {
-    const char *name;
+    const char *name = NULL;
 
     terminal = posix_openpt(O_RDWR | O_NOCTTY);
     if (terminal < 0 || grantpt(terminal) < 0 || unlockpt(terminal) < 0 || !(name = ptsname(terminal))) {

@@ -106,7 +106,7 @@ static void start_serial(void)
     GPIOA_MODER = (GPIOA_MODER & ~(15u << 18)) | 10u << 18;
     USART1_BRR = (APB2_HZ + BAUD / 2) / BAUD;
     USART1_CR1 = CR1_UE | CR1_TE | CR1_RE | CR1_RXNEIE;
-    cortex_m_enable(USART1_INTERRUPT);
+    serial_resume();
 }
 
 /* STK CTRL: processor clock, interrupt, on. */
@@ -128,7 +128,7 @@ void SysTick_Handler(void)
 void USART1_IRQHandler(void)
 {
     if (receive_full()) {
-        USART1_CR1 &= ~(uint32_t)CR1_RXNEIE;
+        cortex_m_disable(USART1_INTERRUPT);
         return;
     }
     uint32_t status = USART1_SR;
@@ -141,9 +141,7 @@ void USART1_IRQHandler(void)
 
 void serial_resume(void)
 {
-    uint32_t before = cortex_m_lock();
-    USART1_CR1 |= CR1_RXNEIE;
-    cortex_m_unlock(before);
+    cortex_m_enable(USART1_INTERRUPT);
 }
 
 void port_write(const uint8_t *bytes, size_t size)

@@ -1,0 +1,104 @@
+"""Difference: the first value in which a device and its host disagree, found by bisection over a window's stages."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cyberhans.core import Core, Stage
+from cyberhans.device import Device
+from cyberhans.messages import DUMP_BYTES, Trace
+
+VALUES: dict[Stage, np.dtype[Any]] = {
+    Stage.SAMPLES: np.dtype("<i2"),
+    Stage.SPECTRUM: np.dtype("<u8"),
+    Stage.BANDS: np.dtype("<i2"),
+    Stage.FEATURES: np.dtype("<i2"),
+    Stage.SCORE: np.dtype("<i4"),
+    Stage.VERDICT: np.dtype("u1"),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where: window, stage, item of the stage and value in the item (SPEC.md section 9), all from 0. None: that side
+    has no such value."""
+
+    window: int
+    stage: str
+    item: int
+    index: int
+    device: int | None
+    host: int | None
+    what: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the fields, and both values as hexadecimal digits of their bits."""
+        width = VALUES[Stage[self.stage.upper()]].itemsize * 8
+        bits = {f"{side}_hex": _hex(value, width) for side, value in (("device", self.device), ("host", self.host))}
+        return asdict(self) | bits
+
+
+def _hex(value: int | None, width: int) -> str | None:
+    return None if value is None else f"0x{value % (1 << width):0{width // 4}x}"
+
+
+def find_difference(device: Device, core: Core, window: NDArray[np.int16], number: int) -> Difference | None:
+    """Let the device do int16 `window` (n, channels) again, and find the first stage, item and value that differ.
+
+    Costs one pass where all agree, else about log2 of the stage's bytes / DUMP_BYTES passes more. None if all agree.
+    """
+    host = core.trace(window)
+    traced = device.trace(window, Trace(0, 0, 0, 0))
+    for stage in Stage:
+        if getattr(traced, stage.name.lower()) != zlib.crc32(b"".join(host[stage])):
+            return _narrow(device, core, window, number, stage, host[stage])
+    return None
+
+
+def _narrow(
+    device: Device, core: Core, window: NDArray[np.int16], number: int, stage: Stage, items: list[bytes]
+) -> Difference:
+    places = [(item, offset) for item, data in enumerate(items) for offset in range(0, len(data), DUMP_BYTES)]
+    before = [0]
+    for item, offset in places:
+        before.append(zlib.crc32(items[item][offset : offset + DUMP_BYTES], before[-1]))
+    good, bad = 0, len(places)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        item, offset = places[middle]
+        if device.trace(window, Trace(item, offset, stage, 0)).before == before[middle]:
+            good = middle
+        else:
+            bad = middle
+    item, offset = places[good]
+    dump = device.trace(window, Trace(item, offset, stage, 0)).tail
+    return _first_value(core, number, stage, item, offset, dump, items[item][offset : offset + DUMP_BYTES])
+
+
+def _first_value(
+    core: Core, number: int, stage: Stage, item: int, offset: int, device: bytes, host: bytes
+) -> Difference:
+    kind = VALUES[stage]
+    whole = len(device) // kind.itemsize * kind.itemsize
+    ours, theirs = np.frombuffer(host, kind), np.frombuffer(device[:whole], kind)
+    shared = min(len(ours), len(theirs))
+    differing = np.flatnonzero(ours[:shared] != theirs[:shared])
+    at = int(differing[0]) if len(differing) else shared
+    index = at + offset // kind.itemsize
+    value = [int(side[at]) if at < len(side) else None for side in (theirs, ours)]
+    return Difference(number, stage.name.lower(), item, index, value[0], value[1], _words(core, stage, item, index))
+
+
+def _words(core: Core, stage: Stage, item: int, index: int) -> str:
+    if stage in (Stage.SCORE, Stage.VERDICT):
+        return stage.name.lower()
+    if stage is Stage.FEATURES:
+        names = core.spec.feature_names
+        return f"feature {names[index]}" if index < len(names) else f"feature {index}"
+    value = {Stage.SAMPLES: "sample", Stage.SPECTRUM: "bin", Stage.BANDS: "band"}[stage]
+    return f"{value} {index} of frame {item}"

@@ -1,0 +1,198 @@
+"""A device against its host, bit for bit: the device gets samples only."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median_low
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cyberhans.boards import Board, board
+from cyberhans.core import Core, Results
+from cyberhans.detector import Detector
+from cyberhans.device import Device, open_device, stream
+from cyberhans.difference import Difference, find_difference
+from cyberhans.errors import CyberHansError
+from cyberhans.judgement import Judgement
+from cyberhans.messages import Option
+from cyberhans.recording import Recording
+from cyberhans.spec import Spec
+
+COUNTED_WINDOWS = 5  # whose instructions are counted
+COSTED = ("samples", "spectrum", "bands", "features", "score")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """windows: how many were compared. differing_bits: of features, score and verdict (the anomaly bit and the channels'
+    means), over all windows. first_difference: None if every bit agrees, also within the first window's stages.
+    instructions_per_window: by stage and `total`, the median of a few windows, each with about 20 per stage boundary for
+    the look at the clock; None where nothing counts them.
+    """
+
+    device: str
+    windows: int
+    differing_bits: dict[str, int]
+    first_difference: Difference | None
+    instructions_per_window: dict[str, int] | None
+    uncalibrated: bool
+
+    @property
+    def equal(self) -> bool:
+        return self.first_difference is None and not any(self.differing_bits.values())
+
+    @property
+    def instructions(self) -> int | None:
+        """All stages of a window together."""
+        return self.instructions_per_window["total"] if self.instructions_per_window else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        first = self.first_difference
+        shown = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return shown | {"first_difference": first.to_dict() if first else None}
+
+
+def verify(
+    detector: Detector, source: Sequence[Recording] | NDArray[np.int16], device: Device,
+    *, limit: int | None = None, bulk: bool = False,
+) -> Verification:  # fmt: skip
+    """Compare every window's features, score and verdict as bits.
+
+    source: recordings, or int16 windows (k, n, channels). limit: at most so many windows of each recording. bulk: let
+    the device read the samples from a file of this computer. Raises CyberHansError: another detector on the device,
+    verdicts missing or too many, no device any more.
+    """
+    device.require(detector)
+    windows = gather_windows(source, detector.spec, limit)
+    core = detector.core()
+    first = find_difference(device, core, windows[0], 0)
+    expected = core.run(windows)
+    bits = {"features": 0, "score": 0, "verdict": 0}
+    for number, judgement in enumerate(_replay(device, windows, bulk)):
+        found = _compare(judgement, expected, number)
+        for name, count in found.items():
+            bits[name] += count
+        if first is None and any(found.values()):
+            first = _direct(judgement, expected, number, core)
+    if first and first.window > 0:  # seen in what came out: now find where it began
+        first = find_difference(device, core, windows[first.window], first.window) or first
+    return Verification(device.name, len(windows), bits, first, None, detector.uncalibrated)
+
+
+def verify_on(
+    url: str, detector: Detector, recordings: Sequence[Recording] | NDArray[np.int16],
+    *, image: Path | None = None, limit: int | None = None, bulk: bool = False,
+) -> Verification:  # fmt: skip
+    """Open the device, verify, and on an emulated board count instructions. board:NAME without an image: build it."""
+    target = board(url.removeprefix("board:")) if url.startswith("board:") else None
+    with tempfile.TemporaryDirectory(prefix="cyberhans-") as scratch:
+        if target and image is None:
+            image = _build(detector, target, Path(scratch))
+        with open_device(url, image=image) as device:
+            outcome = verify(detector, recordings, device, limit=limit, bulk=bulk)
+        if target is None or not target.bare:
+            return outcome
+        windows = gather_windows(recordings, detector.spec, COUNTED_WINDOWS)[:COUNTED_WINDOWS]
+        with open_device(url, image=image, counting=True) as device:
+            return dataclasses.replace(outcome, instructions_per_window=count_instructions(device, target, windows))
+
+
+def count_instructions(device: Device, target: Board, windows: NDArray[np.int16]) -> dict[str, int]:
+    """By stage and `total`: medians over int16 windows (k, n, channels), on an emulator opened with counting=True.
+
+    One packet is under way at a time, so that no received byte interrupts the work.
+    """
+    judged = list(device.replay(windows, Option.COSTS, credits=1))
+    ticks = {stage: median_low(getattr(judgement.costs, stage) for judgement in judged) for stage in COSTED}
+    counts = {stage: target.instructions(count) or 0 for stage, count in ticks.items()}
+    return counts | {"total": sum(counts.values())}
+
+
+def gather_windows(
+    source: Sequence[Recording] | NDArray[np.int16], spec: Spec, limit: int | None = None
+) -> NDArray[np.int16]:
+    """int16 (k, n, channels) of recordings, `limit` of each at most, or of an array. Raises CyberHansError if k = 0."""
+    if isinstance(source, np.ndarray):
+        windows = source[:limit]
+    else:
+        parts = [recording.windows(spec)[:limit] for recording in source]
+        windows = np.concatenate(parts) if parts else np.zeros((0, spec.window, spec.channels), np.int16)
+    if len(windows) == 0:
+        raise CyberHansError("nothing to verify: give at least one recording that holds a window")
+    return np.ascontiguousarray(windows)
+
+
+def adversarial_windows(spec: Spec, seed: int = 0) -> NDArray[np.int16]:
+    """Windows that strain the arithmetic: int16 (9, n, channels)."""
+    shape, time = (spec.window, spec.channels), np.arange(spec.window)[:, None]
+    random = np.random.default_rng(seed)
+    sine = 60000 * np.sin(2 * np.pi * 0.013 * time + np.arange(spec.channels))
+    alternating = np.where(time % 2, -32768, 32767)
+    windows = [
+        np.zeros(shape),  # silence
+        np.full(shape, -32768),  # DC at the rail
+        np.full(shape, 12345),  # DC
+        np.where(time // 32 % 2, -32768, 32767),  # full-scale square
+        (time == spec.window // 2) * 1,  # one LSB, once
+        time % 2,  # one LSB
+        np.clip(sine, -32768, 32767),  # clipped
+        alternating,
+        random.integers(-32768, 32768, shape),  # random bits
+    ]
+    return np.stack([np.broadcast_to(window, shape) for window in windows]).astype(np.int16)
+
+
+def _build(detector: Detector, target: Board, scratch: Path) -> Path:
+    from cyberhans.build import build
+
+    folder = detector.folder or detector.save(scratch / "detector").folder
+    return build(folder or scratch, target.name, scratch / "image").image
+
+
+def _replay(device: Device, windows: NDArray[np.int16], bulk: bool) -> Iterator[Judgement]:
+    if not bulk:
+        yield from device.replay(windows)
+        return
+    with tempfile.TemporaryDirectory(prefix="cyberhans-") as scratch:
+        path = Path(scratch) / "samples"
+        path.write_bytes(stream(windows, device.info.hop).tobytes())
+        yield from device.replay_file(path, len(windows))
+
+
+def _compare(judgement: Judgement, expected: Results, number: int) -> dict[str, int]:
+    """How many bits of one window differ."""
+    features = judgement.features
+    if features is None or features.shape != expected.features[number].shape:
+        raise CyberHansError(f"window {number}: the device sent a wrong number of features; build and flash it again")
+    verdict = judgement.anomaly ^ int(expected.verdict[number])
+    return {
+        "features": _bits(features ^ expected.features[number]),
+        "score": ((judgement.score ^ int(expected.score[number])) & 0xFFFFFFFF).bit_count(),
+        "verdict": verdict.bit_count() + _bits(judgement.mean ^ expected.mean[number]),
+    }
+
+
+def _bits(values: NDArray[np.int16]) -> int:
+    return int(np.bitwise_count(values.view(np.uint16)).sum())
+
+
+def _direct(judgement: Judgement, expected: Results, number: int, core: Core) -> Difference:
+    """The first difference as far as the device's events show it."""
+    assert judgement.features is not None
+    pairs = [
+        *(("features", i, int(device), int(host), f"feature {name}") for i, (device, host, name) in enumerate(
+            zip(judgement.features, expected.features[number], core.spec.feature_names, strict=True))),
+        ("score", 0, judgement.score, int(expected.score[number]), "score"),
+        ("verdict", 0, judgement.anomaly, int(expected.verdict[number]), "verdict"),
+        *(("verdict", i + 1, int(device), int(host), f"mean of channel {i}") for i, (device, host) in enumerate(
+            zip(judgement.mean, expected.mean[number], strict=True))),
+    ]  # fmt: skip
+    stage, index, device, host, what = next(pair for pair in pairs if pair[2] != pair[3])
+    return Difference(number, stage, 0, index, device, host, what)

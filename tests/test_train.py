@@ -1,0 +1,179 @@
+"""Training: the same bytes again, thresholds from windows left out, and refusals that say how to mend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from learnt import SPEC, recording
+
+from cyberhans import detectors
+from cyberhans import train as room
+from cyberhans.core import Core
+from cyberhans.detectors import KINDS, Features
+from cyberhans.detectors.gaussian import Gaussian
+from cyberhans.errors import CyberHansError
+from cyberhans.recording import Recording
+from cyberhans.threshold import rank
+from cyberhans.train import left_out_scores, train
+
+FEW = [recording(seed, seconds=0.5) for seed in range(3)]  # 31 windows each
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_inputs_same_bytes_of_the_whole_folder(kind: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        train(FEW, kind=kind, spec=SPEC, false_alarm_rate=0.05, seed=3).save(tmp_path / name)
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
+def test_the_seed_counts() -> None:
+    a, b = (train(FEW, kind="forest", spec=SPEC, false_alarm_rate=0.05, seed=seed) for seed in (0, 1))
+    assert a.model.text != b.model.text
+    for seed in (-1, 1 << 25):
+        with pytest.raises(CyberHansError, match="seed"):
+            train(FEW, kind="forest", spec=SPEC, false_alarm_rate=0.05, seed=seed)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_device_scores_as_scikit_learn_does(kind: str) -> None:
+    """The whole integer path, from samples on, against floats: the difference is that of rounding."""
+    made = train(FEW, kind=kind, spec=SPEC, false_alarm_rate=0.05)
+    windows = recording(9, gain=1.3).windows(SPEC)
+    result = made.core().run(windows)
+    learnt = np.concatenate([Core(SPEC).features(part.windows(SPEC)) for part in FEW])
+    wanted = detectors.fit(kind, learnt, 0).score(result.features)
+    np.testing.assert_allclose(result.score / 65536, wanted, atol=2e-3)
+
+
+def test_the_threshold_comes_from_windows_left_out() -> None:
+    made = train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=0.1)
+    scores = made.arrays["left_out_score"]
+    assert scores.dtype == np.int32 and len(scores) == made.provenance["windows"] == 93
+    assert made.threshold == np.sort(scores)[-rank(93, 0.1)]
+
+
+def test_left_out_scores_never_see_their_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.repeat(np.arange(60), 4).reshape(60, 4).astype(np.int16)
+    recording_of = np.repeat(np.arange(3), 20)
+
+    class Knows:
+        def __init__(self, learnt: Features) -> None:
+            self.learnt = set(recording_of[learnt[:, 0]])
+
+        def score(self, features: Features) -> np.ndarray:
+            assert not self.learnt & set(recording_of[features[:, 0]])
+            return features[:, 0] / 65536
+
+    monkeypatch.setattr(detectors, "fit", lambda kind, features, seed: Knows(features))
+    np.testing.assert_array_equal(left_out_scores("gaussian", rows, recording_of, 0), np.arange(60))
+
+
+def test_a_strange_recording_raises_the_threshold() -> None:
+    """A recording that differs from the others is normal too: left out, it scores high, and the threshold follows."""
+    plain = train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=0.1)
+    varied = train([*FEW[:2], recording(2, seconds=0.5, gain=1.2)], kind="gaussian", spec=SPEC, false_alarm_rate=0.1)
+    assert varied.threshold > plain.threshold + 65536
+
+
+def test_golden_windows_are_of_the_training() -> None:
+    made = train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+    windows = np.concatenate([part.windows(SPEC) for part in FEW])
+    np.testing.assert_array_equal(made.golden, windows[[0, 46, 92]])
+    np.testing.assert_array_equal(made.golden_features, Core(SPEC).features(made.golden))
+
+
+def test_provenance_says_where_it_comes_from() -> None:
+    parts = [replace(FEW[0], sha256="ab" * 32), FEW[1]]
+    found = train(parts, kind="gaussian", spec=SPEC, false_alarm_rate=0.05, seed=7).provenance
+    assert found["seed"] == 7 and found["windows"] == 62
+    assert found["recordings"][0]["sha256"] == "ab" * 32
+    assert [part["windows"] for part in found["recordings"]] == [31, 31]
+    assert {"cyberhans", "python", "numpy", "scikit-learn", "emlearn"} <= set(found["versions"])
+    assert found["agreement_with_scikit_learn"]["error"] <= found["agreement_with_scikit_learn"]["limit"]
+
+
+def test_a_short_single_recording_is_enough_when_uncalibrated() -> None:
+    made = train([recording(0, seconds=0.2)], kind="gaussian", spec=SPEC, false_alarm_rate=0.01, uncalibrated=True)
+    assert made.uncalibrated and made.flags == 1
+    assert made.threshold == made.arrays["left_out_score"].max()
+
+
+def test_enough_windows_are_calibrated_even_if_it_need_not_be() -> None:
+    made = train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=0.05, uncalibrated=True)
+    assert not made.uncalibrated and made.flags == 0
+
+
+def test_too_few_windows_are_refused_before_anything_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "left_out_scores", lambda *_: pytest.fail("it went on"))
+    with pytest.raises(
+        CyberHansError, match=r"93 windows, 6 more needed .* 0\.01: record about 0\.096 s more, or --unc"
+    ):
+        train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=0.01)
+
+
+def named(base: Recording, name: str, **changes: object) -> Recording:
+    return replace(base, path=Path(name), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ({"rate_hz": 8000.0}, r"b\.wav has 8000 Hz, a\.wav has 16000 Hz"),
+        ({"samples": np.ones((9000, 2), np.int16), "axes": ()}, r"b\.wav has 2 channels, a\.wav has 1"),
+        ({"label": "anomaly"}, r"b\.wav: is labelled anomaly"),
+        ({"samples": np.zeros((9000, 1), np.int16)}, r"b\.wav: all samples are zero"),
+        ({"samples": np.full((9000, 1), 32767, np.int16)}, r"b\.wav: "),
+        ({"samples": np.ones((100, 1), np.int16) * np.arange(100, dtype=np.int16)[:, None]}, r"b\.wav: .* shorter"),
+    ],
+)
+def test_a_bad_recording_is_named(second: dict[str, object], words: str) -> None:
+    if "samples" in second:
+        second = {**second, "segment_len": 0}
+    pair = [named(FEW[0], "a.wav"), named(FEW[1], "b.wav", **second)]
+    with pytest.raises(CyberHansError, match=words):
+        train(pair, kind="gaussian", spec=SPEC, false_alarm_rate=0.1)
+
+
+def test_a_recording_without_a_label_is_taken_at_the_users_word() -> None:
+    unlabelled = [replace(part, label="unknown") for part in FEW]
+    assert train(unlabelled, kind="gaussian", spec=SPEC, false_alarm_rate=0.1).provenance["windows"] == 93
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.6, -1.0])
+@pytest.mark.parametrize("uncalibrated", [False, True])
+def test_a_rate_out_of_range(rate: float, uncalibrated: bool) -> None:
+    with pytest.raises(CyberHansError, match="false-alarm rate"):
+        train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=rate, uncalibrated=uncalibrated)
+
+
+def test_nothing_to_learn_from() -> None:
+    with pytest.raises(CyberHansError, match="no recordings"):
+        train([], kind="gaussian", spec=SPEC, false_alarm_rate=0.1)
+    with pytest.raises(CyberHansError, match="left to learn from"):
+        train([recording(0, seconds=0.02)], kind="gaussian", spec=SPEC, false_alarm_rate=0.5, uncalibrated=True)
+
+
+def test_an_unknown_kind() -> None:
+    with pytest.raises(CyberHansError, match="choose autoencoder, forest, gaussian"):
+        train(FEW, kind="oracle", spec=SPEC, false_alarm_rate=0.1)
+
+
+def test_learning_leaves_numpy_as_it_was() -> None:
+    before = np.geterr()
+    train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=0.1)
+    assert np.geterr() == before
+
+
+def test_the_yardstick_is_learnt_from_all_windows() -> None:
+    learnt = np.concatenate([Core(SPEC).features(part.windows(SPEC)) for part in FEW])
+    whole = detectors.fit("gaussian", learnt, 0)
+    assert isinstance(whole, Gaussian)
+    made = train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=0.1)
+    np.testing.assert_array_equal(made.arrays["precision"], whole.envelope.get_precision())
