@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cyberhans.build import build
 from cyberhans.core import Core
 from cyberhans.detector import Detector, Model
 from cyberhans.spec import Spec, design
+
+_SCRATCH = tempfile.TemporaryDirectory(prefix="cyberhans-test-")
 
 MODEL = """\
 #include <stdint.h>
@@ -53,3 +58,11 @@ def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, u
         provenance={"windows": 5, "recordings": []},
     )  # fmt: skip
     return made.save(folder)
+
+
+@cache
+def small_image(board: str = "native", centre: int = 3000) -> tuple[Detector, Path]:
+    """A small detector and its firmware for `board`, made once per run of the tests."""
+    folder = Path(_SCRATCH.name) / f"{board}{centre}"
+    detector = small_detector(folder / "detector", centre=centre)
+    return detector, build(folder / "detector", board, folder / "build").image

@@ -13,7 +13,7 @@
 #define HANS_HALVES 0
 #endif
 
-#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(HANS_NO_DSP)
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
 #define HANS_DSP 1
 #else
 #define HANS_DSP 0

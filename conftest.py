@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent
 TOOLS = ("qemu-system-arm", "arm-none-eabi-gcc")
 
 
@@ -28,6 +29,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
         if absent and "recordings" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="real recordings absent: set CYBERHANS_RECORDINGS"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the parity tests compared, board by board: the figures of the README."""
+    windows: Counter[str] = Counter()
+    bits: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        told = dict(report.user_properties)
+        if report.when == "call" and "parity_board" in told:
+            windows[told["parity_board"]] += told["parity_windows"]
+            bits[told["parity_board"]] += told["parity_differing_bits"]
+    for board in sorted(windows):
+        terminalreporter.write_line(f"parity on {board}: {windows[board]} windows, {bits[board]} differing bits")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,417 @@
+"""From a detector's folder to an image: sizes, refusals, reproducible bytes, and what the image then needs."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_detector import noise, small_detector, small_spec
+
+from cyberhans import boards
+from cyberhans.boards import board
+from cyberhans.build import Build, build, image_sizes
+from cyberhans.core import firmware_dir
+from cyberhans.dataset import load_protocol
+from cyberhans.device import open_device
+from cyberhans.errors import CyberHansError
+from cyberhans.spec import design
+from cyberhans.train import train
+
+ARM = ("netduinoplus2", "microbit")
+OWNERS = ["core", "model", "tables", "app", "board", "waveform", "library"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small detector's folder."""
+    path = tmp_path_factory.mktemp("build") / "detector"
+    small_detector(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def images(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Build]:
+    """That detector on both Arm boards."""
+    out = tmp_path_factory.mktemp("images")
+    return {name: build(folder, name, out / name) for name in ARM}
+
+
+@pytest.fixture
+def firmware(tmp_path: Path) -> Path:
+    """The firmware's sources, to be changed."""
+    return Path(shutil.copytree(firmware_dir(), tmp_path / "firmware"))
+
+
+def refusal(*arguments: object, **options: object) -> str:
+    """The one line that build() refuses with."""
+    with pytest.raises(CyberHansError) as error:
+        build(*arguments, **options)  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# --- what a build tells
+
+
+def test_a_native_build_leaves_one_image_that_runs(folder: Path, tmp_path: Path) -> None:
+    made = build(folder, "native", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["firmware.elf"]
+    assert made.image == tmp_path / "firmware.elf" and made.stack_bytes is None and made.estimated is None
+    with open_device("board:native", image=made.image) as device:
+        assert device.info.board == "native"
+
+
+def test_shares_add_up_and_everything_is_json(folder: Path, tmp_path: Path) -> None:
+    made = build(folder, "native", tmp_path)
+    assert sorted(made.shares) == sorted(OWNERS)
+    assert sum(made.shares.values()) == made.flash_bytes and min(made.shares.values()) > 0
+    assert json.loads(json.dumps(made.to_dict()))["image"] == str(made.image)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("name", ARM)
+def test_sizes_are_those_that_binutils_reads(images: dict[str, Build], name: str) -> None:
+    made = images[name]
+    listed = subprocess.run(["arm-none-eabi-size", "-A", made.image], capture_output=True, text=True, check=True).stdout
+    sizes = {row.split()[0]: int(row.split()[1]) for row in listed.splitlines() if row.startswith(".")}
+    assert made.flash_bytes == sizes[".text"] + sizes.get(".data", 0)
+    assert made.ram_bytes == sizes[".bss"] + sizes.get(".data", 0)
+    assert made.stack_bytes == sizes[".stack"] > 0
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("name", ARM)
+def test_shares_of_flash_are_those_of_the_linked_symbols(images: dict[str, Build], name: str) -> None:
+    """Functions and tables of the core, by name, lie in the core's share; nothing else is that big."""
+    made = images[name]
+    assert sum(made.shares.values()) == made.flash_bytes and min(made.shares.values()) > 0
+    listed = subprocess.run(["arm-none-eabi-nm", "-S", made.image], capture_output=True, text=True, check=True).stdout
+    rows = [row.split() for row in listed.splitlines() if len(row.split()) == 4]
+    named = sum(int(size, 16) for _, size, kind, symbol in rows if kind in "TR" and symbol.startswith("hans_")
+                and not re.match(r"hans_(spec|toy|waveform|[0-9a-f]{8}_)", symbol))  # fmt: skip
+    assert 0.5 * made.shares["core"] < named <= made.shares["core"]
+    waveform = [int(size, 16) for _, size, _, symbol in rows if symbol.startswith("hans_waveform")]
+    assert made.shares["waveform"] == sum(waveform)
+
+
+def test_the_waveform_is_the_first_golden_window(folder: Path, tmp_path: Path) -> None:
+    """In the image as little-endian int16, at most 2048 sample frames."""
+    window = np.load(folder / "golden.npy")[0]
+    assert window[:2048].astype("<i2").tobytes() in build(folder, "native", tmp_path / "a").image.read_bytes()
+    long = tmp_path / "long"
+    small_detector(long, design("small", 3200, 1, 96_000))
+    window = np.load(long / "golden.npy")[0]
+    image = build(long, "native", tmp_path / "b").image.read_bytes()
+    assert len(window) > 2048 and window[:2048].tobytes() in image and window[:2049].tobytes() not in image
+
+
+# --- the same inputs give the same bytes
+
+
+@pytest.mark.parametrize("name", ["native", *(pytest.param(arm, marks=pytest.mark.emulator) for arm in ARM)])
+def test_images_are_the_same_wherever_they_are_built(folder: Path, tmp_path: Path, name: str) -> None:
+    elsewhere = Path(shutil.copytree(folder, tmp_path / "another place" / "of the detector"))
+    moved = Path(shutil.copytree(firmware_dir(), tmp_path / "sources"))
+    first = build(folder, name, tmp_path / "a").image.read_bytes()
+    assert first == build(elsewhere, name, tmp_path / "b, with a comma", firmware=moved).image.read_bytes()
+    assert str(tmp_path).encode() not in first and str(firmware_dir()).encode() not in first
+
+
+def test_changed_sources_and_flags_give_another_image(folder: Path, tmp_path: Path, firmware: Path) -> None:
+    plain = build(folder, "native", tmp_path / "a").image.read_bytes()
+    flagged = build(folder, "native", tmp_path / "b", extra_flags=["-O1"]).image.read_bytes()
+    source = firmware / "app" / "app.c"
+    source.write_text(source.read_text().replace("Cyber-Hans ", "Clever-Hans "))
+    changed = build(folder, "native", tmp_path / "c", firmware=firmware).image.read_bytes()
+    assert b"Clever-Hans" in changed and b"Clever-Hans" not in plain and flagged not in (plain, changed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="pip install ziglang")
+def test_the_compiler_from_pip_builds_the_process(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", f"{sys.executable} -m ziglang cc")
+    made = build(folder, "native", tmp_path)
+    with open_device("board:native", image=made.image) as device:
+        assert device.info.board == "native"
+
+
+# --- refusals
+
+
+def test_an_unknown_board_is_refused(folder: Path, tmp_path: Path) -> None:
+    assert "did you mean microbit?" in refusal(folder, "microbitt", tmp_path)
+
+
+def test_a_folder_that_is_no_detector_is_refused(folder: Path, tmp_path: Path) -> None:
+    assert "cyberhans train" in refusal(tmp_path, "native", tmp_path / "out")
+    partial = Path(shutil.copytree(folder, tmp_path / "partial"))
+    (partial / "model.c").unlink()
+    assert "model.c is missing" in refusal(partial, "native", tmp_path / "out")
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("native", "apt install gcc"), ("microbit", "libnewlib-arm-none-eabi")])
+def test_without_a_compiler_the_line_to_run_is_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, remedy: str
+) -> None:
+    monkeypatch.setattr(boards, "compiler", lambda row: [])
+    told = refusal(folder, name, tmp_path)
+    assert told.startswith(f"cannot build for {name}: ") and remedy in told
+
+
+def test_a_compile_error_is_one_line_with_its_place(folder: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(folder, tmp_path / "broken"))
+    (broken / "tables.c").write_text('#error "made for another version of the core"\n')
+    told = refusal(broken, "native", tmp_path / "out")
+    assert "tables.c:1" in told and "made for another version" in told
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_link_error_names_the_symbol(folder: Path, tmp_path: Path, firmware: Path) -> None:
+    source = firmware / "app" / "main.c"
+    source.write_text(
+        source.read_text().replace("int main(void)\n{", "void nowhere(void);\nint main(void)\n{\n    nowhere();")
+    )
+    assert "nowhere" in refusal(folder, "native", tmp_path / "out", firmware=firmware)
+
+
+@pytest.mark.emulator
+def test_a_detector_too_large_for_the_ram_is_refused_before_linking(tmp_path: Path) -> None:
+    """Six channels of 1024-sample frames: 12 KiB of samples, twice as much with the sums."""
+    small_detector(tmp_path / "detector", design("full", 20_000, 6, 20_000))
+    told = refusal(tmp_path / "detector", "microbit", tmp_path / "out")
+    needed = re.match(r"detector needs ([\d,]+) bytes of RAM, microbit has 16,384: work memory ([\d,]+), ", told)
+    assert needed, told
+    total, work = (int(number.replace(",", "")) for number in needed.groups())
+    assert total > 16_384 and 12_288 < work < total
+    assert re.search(r"stack \d", told) and "--spec small" in told
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.emulator
+def test_the_same_detector_fits_the_larger_board(tmp_path: Path) -> None:
+    small_detector(tmp_path / "detector", design("full", 20_000, 6, 20_000))
+    assert build(tmp_path / "detector", "netduinoplus2", tmp_path / "out").ram_bytes > 16_384
+
+
+@pytest.mark.emulator
+def test_a_model_too_large_for_the_flash_is_refused_before_linking(folder: Path, tmp_path: Path) -> None:
+    large = Path(shutil.copytree(folder, tmp_path / "large"))
+    model = (large / "model.c").read_text().replace("    return 0;", "    return weights[features[0] & 1];")
+    (large / "model.c").write_text("static const int weights[70000] = {1, 2};\n" + model)
+    told = refusal(large, "microbit", tmp_path / "out")
+    assert re.match(
+        r"detector needs 3\d\d,\d{3} bytes of flash, microbit has 262,144: model 28\d,\d{3}, core ", told
+    ), told
+
+
+# --- the estimate against the linker
+
+
+@pytest.fixture(scope="module")
+def trained(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Each kind of detector, trained on a demo machine."""
+    protocol = load_protocol(demo_folder, "pump")
+    first = protocol.train[0]
+    spec = design("small", first.rate_hz, first.samples.shape[1], first.segment_len)
+    folders = {}
+    for kind in ("gaussian", "autoencoder", "forest"):
+        folders[kind] = tmp_path_factory.mktemp(kind)
+        train(protocol.train, kind=kind, spec=spec, false_alarm_rate=0.02, seed=0, uncalibrated=True).save(
+            folders[kind]
+        )
+    return folders
+
+
+@pytest.fixture(scope="module")
+def demo_folder() -> Path:
+    return Path(__file__).resolve().parent.parent / "recordings" / "demo"
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARM)
+@pytest.mark.parametrize("kind", ["gaussian", "autoencoder", "forest"])
+def test_the_estimate_is_never_below_and_at_most_a_tenth_above(
+    trained: dict[str, Path], tmp_path: Path, name: str, kind: str
+) -> None:
+    made = build(trained[kind], name, tmp_path)
+    assert made.estimated is not None
+    for found, estimated in (
+        (made.flash_bytes, made.estimated["flash_bytes"]),
+        (made.ram_bytes, made.estimated["ram_bytes"]),
+    ):
+        assert found <= estimated <= 1.1 * found
+    assert image_sizes(made.image) == (made.flash_bytes, made.ram_bytes)
+    assert made.shares["model"] > 5000
+
+
+# --- the stack
+
+
+@pytest.mark.emulator
+def test_recursion_is_refused(folder: Path, tmp_path: Path, firmware: Path) -> None:
+    """Through two functions, and in a function alone: neither has a bound that the code shows."""
+    source = firmware / "app" / "main.c"
+    text = source.read_text().replace("app_init();", "app_init();\n    ping(port_ticks());")
+    pair = ("void ping(uint32_t n);\nvoid pong(uint32_t n);\n"
+            "__attribute__((noinline)) void pong(uint32_t n) { if (n) ping(n - port_ticks()); port_sleep(); }\n"
+            "__attribute__((noinline)) void ping(uint32_t n) { if (n) pong(n - port_ticks()); port_sleep(); }\n")  # fmt: skip
+    source.write_text(text.replace("int main", pair + "int main"))
+    assert re.search(r"the stack has no bound: (ping > pong > ping|pong > ping > pong)",
+                     refusal(folder, "microbit", tmp_path / "out", firmware=firmware))  # fmt: skip
+    alone = ("__attribute__((noinline)) static void ping(uint32_t n)"
+             " { if (n) ping(n - port_ticks()); port_sleep(); }\n")  # fmt: skip
+    source.write_text(text.replace("int main", alone + "int main"))
+    assert "ping" in refusal(folder, "microbit", tmp_path / "out", firmware=firmware)
+
+
+@pytest.mark.emulator
+def test_an_array_of_variable_length_is_refused(folder: Path, tmp_path: Path, firmware: Path) -> None:
+    source = firmware / "app" / "main.c"
+    text = source.read_text().replace(
+        "app_init();", "app_init();\n    uint8_t room[port_ticks()];\n    port_read(room, sizeof room);"
+    )
+    source.write_text(text)
+    told = refusal(folder, "netduinoplus2", tmp_path / "out", firmware=firmware)
+    assert told.startswith("the stack has no bound: main in app/main.c"), told
+
+
+@pytest.mark.emulator
+def test_a_large_frame_is_counted_in_the_stack(
+    folder: Path, tmp_path: Path, firmware: Path, images: dict[str, Build]
+) -> None:
+    source = firmware / "app" / "main.c"
+    text = source.read_text().replace(
+        "app_init();", "app_init();\n    volatile uint8_t room[5000];\n    room[0] = room[port_ticks() & 7];"
+    )
+    source.write_text(text)
+    for name in ARM:
+        before, after = images[name].stack_bytes, build(folder, name, tmp_path / name, firmware=firmware).stack_bytes
+        assert before is not None and after is not None and 5000 <= after - before <= 5100
+
+
+@contextlib.contextmanager
+def running(made: Build, *options: str) -> Iterator[tuple[str, socket.socket]]:
+    """The image in its emulator with a monitor: the URL of its serial port, and the monitor. `options` replace
+    -semihosting-config."""
+    with socket.socket() as probe, socket.socket() as other:
+        probe.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        ports = probe.getsockname()[1], other.getsockname()[1]
+    command = boards.emulator_command(board(made.board), made.image, ports[0], icount=True)
+    command[command.index("-monitor") + 1] = f"tcp:127.0.0.1:{ports[1]},server=on,wait=off"
+    place = command.index("-semihosting-config")
+    command[place : place + 2] = options or command[place : place + 2]
+    with subprocess.Popen(command) as emulator:
+        try:
+            yield f"socket://127.0.0.1:{ports[0]}", _connect(ports[1])
+        finally:
+            emulator.kill()
+
+
+def _connect(port: int) -> socket.socket:
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            return socket.create_connection(("127.0.0.1", port))
+        time.sleep(0.05)
+    raise AssertionError("the emulator does not open its monitor")
+
+
+def used_stack(made: Build, monitor: socket.socket, file: Path) -> int:
+    """The emulator's RAM is zero at power-on, so the lowest byte that is not shows how deep the stack has been."""
+    assert made.stack_bytes is not None
+    monitor.sendall(f'memsave {board(made.board).ram.origin} {made.stack_bytes} "{file}"\n'.encode())
+    for _ in range(100):
+        if file.exists() and file.stat().st_size == made.stack_bytes:
+            break
+        time.sleep(0.05)
+    untouched = len(file.read_bytes()) - len(file.read_bytes().lstrip(b"\0"))
+    return made.stack_bytes - untouched
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARM)
+@pytest.mark.parametrize("kind", ["autoencoder", "forest"])
+def test_the_stack_in_use_is_what_the_analysis_found(
+    trained: dict[str, Path], tmp_path: Path, name: str, kind: str
+) -> None:
+    """Replay by link and by file, a trace, run mode: the deepest stack seen is no deeper and hardly less."""
+    made = build(trained[kind], name, tmp_path)
+    windows = np.load(trained[kind] / "golden.npy")
+    windows.tofile(tmp_path / "windows.bin")
+    with running(made) as (url, monitor):
+        with open_device(url) as device:
+            assert len(list(device.replay(windows))) == len(windows)
+            assert len(list(device.replay_file(tmp_path / "windows.bin", len(windows)))) == len(windows)
+            device.run()
+            time.sleep(1)
+        used = used_stack(made, monitor, tmp_path / "stack.bin")
+    assert made.stack_bytes is not None
+    assert 0.9 * made.stack_bytes <= used <= made.stack_bytes
+
+
+# --- the ports
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("name", ARM)
+def test_a_board_boots_and_tells_what_the_table_says(images: dict[str, Build], name: str) -> None:
+    row = board(name)
+    with open_device(f"board:{name}", image=images[name].image) as device:
+        info = device.info
+    assert (info.board, info.tick_hz, info.body_max) == (row.name, row.tick_hz, row.body_max)
+    assert re.fullmatch("[0-9a-f]{16}", info.serial) and (info.lost, info.broken) == (0, 0)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("name", ARM)
+def test_a_file_operation_without_a_debugger_is_an_answer_and_no_crash(
+    images: dict[str, Build], tmp_path: Path, name: str
+) -> None:
+    """Without semihosting a BKPT is a HardFault; the board must say no, and go on."""
+    windows = noise(small_spec(), 2)
+    windows.tofile(tmp_path / "windows.bin")
+    with running(images[name], "-semihosting-config", "enable=off") as (url, _), open_device(url) as device:
+        before = device.info
+        with pytest.raises(CyberHansError):
+            list(device.replay_file(tmp_path / "windows.bin", len(windows)))
+        assert len(list(device.replay(windows))) == len(windows)
+        assert device.info.serial == before.serial
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("name", ARM)
+def test_a_stack_that_is_too_small_does_not_pass_for_a_working_board(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The stack ends where the RAM begins: an overflow faults and restarts instead of changing variables."""
+    monkeypatch.setattr("cyberhans.build.stack_bytes", lambda image, row: 400)
+    made = build(folder, name, tmp_path)
+    with running(made) as (url, _), pytest.raises(CyberHansError), open_device(url) as device:
+        list(device.replay(np.load(folder / "golden.npy")))
+
+
+@pytest.mark.emulator
+def test_a_table_that_does_not_fit_is_caught_by_the_linker_too(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were the estimate ever wrong, the linker script still holds the bounds."""
+    monkeypatch.setattr("cyberhans.build.refuse_if_too_large", lambda *_: None)
+    tiny = replace(board("microbit"), ram=boards.Region(0x2000_0000, 4096))
+    monkeypatch.setattr(boards, "board", lambda name: tiny)
+    assert "RAM" in refusal(folder, "microbit", tmp_path)

@@ -1,0 +1,146 @@
+"""The native board on its own: run mode, the greeting, and the pty."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+import pytest
+import serial
+from small_detector import noise, small_image
+
+from cyberhans.boards import board
+from cyberhans.build import WAVEFORM_FRAMES
+from cyberhans.device import open_device
+from cyberhans.emulator import Emulator
+from cyberhans.messages import Event, Mode, Request, Verdict
+from cyberhans.protocol import Decoder, Packet
+
+
+@pytest.fixture
+def port() -> Iterator[serial.Serial]:
+    with Emulator(board("native"), small_image()[1]) as running, serial.serial_for_url(running.url, timeout=2) as opened:
+        yield opened
+
+
+def line_of(port: serial.Serial) -> str:
+    """The next line, without the packets before it: those end with a zero."""
+    return bytes(port.read_until(b"\n")).rpartition(b"\0")[2].decode()
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r", b"\r\n"])
+def test_a_question_mark_gets_one_human_line_again_and_again(port: serial.Serial, ending: bytes) -> None:
+    digest = small_image()[0].digest.hex()[:8]
+    for _ in range(3):
+        port.write(b"?" + ending)
+        assert line_of(port) == f"Cyber-Hans 0.1.0 on native, serial {'0' * 16}, detector {digest}, running\r\n"
+
+
+def test_packets_and_greetings_mix(port: serial.Serial) -> None:
+    port.write(b"?\r\n" + Packet(Request.INFO, 7).encode() + b"?\n" + Packet(Request.INFO, 8).encode())
+    decoder, found, deadline = Decoder(), [], time.monotonic() + 5
+    while len(found) < 2 and time.monotonic() < deadline:
+        found += [p.seq for p in decoder.feed(port.read(max(1, port.in_waiting))) if p.type == Request.INFO | 0x80]
+    assert found == [7, 8]
+    assert decoder.broken == 2  # the two lines of text
+
+
+def test_run_mode_says_what_the_host_foretells() -> None:
+    """The stored waveform in a loop, from power-on or RUN, without any host: the same scores, window by window."""
+    detector, image = small_image()
+    wave = detector.golden[0][:WAVEFORM_FRAMES]
+    count, spec = 6, detector.spec
+    at = (np.arange(count)[:, None] * spec.hop + np.arange(spec.window)) % len(wave)
+    expected = detector.core().run(wave[at])
+    with open_device("board:native", image=image) as device:
+        device.start()
+        device.run()
+        judged = list(islice(device.judgements(), count))
+        assert device._ask_info().mode == Mode.RUN
+    assert [j.window for j in judged] == list(range(count))
+    assert [j.first for j in judged] == [k * spec.hop for k in range(count)]
+    assert [j.score for j in judged] == expected.score.tolist()
+    assert [j.anomaly for j in judged] == expected.verdict.tolist()
+    assert [j.mean.tolist() for j in judged] == expected.mean.tolist()
+
+
+def test_run_mode_keeps_the_rate() -> None:
+    detector, image = small_image()
+    with open_device("board:native", image=image) as device:
+        device.start()
+        device.run()
+        began = time.monotonic()
+        list(islice(device.judgements(), 10))
+        took = time.monotonic() - began
+    due = 10 * detector.spec.hop / detector.spec.rate_hz
+    assert due * 0.95 < took < due * 3  # a busy machine delays blocks, it never hurries
+
+
+def test_start_stops_run_mode_and_run_takes_it_up_again(port: serial.Serial) -> None:
+    decoder = Decoder()
+
+    def verdicts(seconds: float) -> list[int]:
+        end, found = time.monotonic() + seconds, []
+        while time.monotonic() < end:
+            packets = decoder.feed(port.read(port.in_waiting))
+            found += [Verdict.unpack(p.body).window for p in packets if p.type == Event.VERDICT]
+            time.sleep(0.005)
+        return found
+
+    assert verdicts(0.5)
+    port.write(Packet(Request.START, 1, bytes(4)).encode())
+    verdicts(0.2)
+    assert verdicts(0.4) == []
+    port.write(Packet(Request.RUN, 2).encode())
+    assert verdicts(0.6)[:2] == [0, 1]
+
+
+def test_nobody_listening_does_not_stop_it() -> None:
+    """Verdicts for which no other end is open are lost, and the device answers a host that comes later."""
+    with Emulator(board("native"), small_image()[1]) as running:
+        time.sleep(1.0)
+        with open_device(running.url) as device:
+            assert device.info.mode == Mode.RUN
+            expected = small_image()[0].core().run(noise(small_image()[0].spec, 2))
+            judged = list(device.replay(noise(small_image()[0].spec, 2)))
+            assert [j.score for j in judged] == expected.score.tolist()
+
+
+def test_it_ends_with_its_standard_input_even_while_it_writes() -> None:
+    child = subprocess.Popen([small_image()[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin and child.stdout
+    name = child.stdout.readline().decode().strip()
+    other_end = os.open(name, os.O_RDWR | os.O_NOCTTY)  # open, but never read: the pty fills up
+    try:
+        time.sleep(0.3)
+        assert child.poll() is None
+        child.stdin.close()
+        assert child.wait(timeout=3) == 0
+    finally:
+        os.close(other_end)
+        child.kill()
+        child.stdout.close()
+
+
+def test_it_sleeps_between_blocks() -> None:
+    with Emulator(board("native"), small_image()[1]) as running:
+        time.sleep(1.0)
+        fields = open(f"/proc/{running.pid}/stat").read().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])
+        assert ticks / os.sysconf("SC_CLK_TCK") < 0.5
+
+
+def test_only_one_line_on_standard_output() -> None:
+    child = subprocess.Popen([small_image()[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin and child.stdout
+    assert child.stdout.readline().startswith(b"/dev/")
+    assert not select.select([child.stdout], [], [], 0.3)[0]
+    child.stdin.close()
+    assert child.stdout.read() == b""
+    assert child.wait(timeout=3) == 0
+    child.stdout.close()
