@@ -34,15 +34,20 @@ Kind = Annotated[str, typer.Option("--detector", help="autoencoder, forest or ga
 BoardName = Annotated[str, typer.Option("--board", help="What the detector is for; `cyberhans boards` lists them.")]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cyberhans {__version__}")
+        raise typer.Exit()
+
+
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Options of every verb."""
-    if version:
-        typer.echo(f"cyberhans {__version__}")
-        raise typer.Exit()
 
 
 @app.command()

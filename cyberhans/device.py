@@ -193,9 +193,11 @@ class Device:
 
     def _answers(self, packet: Packet, kind: int, seq: int) -> bool:
         """Whether this is the reply to that request. Raises Refused."""
-        if packet.type == NAK and packet.seq == seq:
-            raise Refused(self.name, Nak.unpack(packet.body))
-        return packet.type == kind | REPLY and packet.seq == seq
+        if packet.seq != seq:
+            return False
+        if packet.type == NAK and (nak := Nak.unpack(packet.body)).request == kind:
+            raise Refused(self.name, nak)
+        return packet.type == kind | REPLY
 
     def _until(self, kind: int, waiting: deque[int], most: int = 0) -> Iterator[Packet]:
         """Events, until only `most` of the requests are without a reply."""

@@ -30,10 +30,10 @@ COSTED = ("samples", "spectrum", "bands", "features", "score")
 
 @dataclass(frozen=True)
 class Verification:
-    """windows: how many were compared. differing_bits: of features, score and verdict (the anomaly bit and the channels'
-    means), over all windows. first_difference: None if every bit agrees, also within the first window's stages.
-    instructions_per_window: by stage and `total`, the median of a few windows, each with about 20 per stage boundary for
-    the look at the clock; None where nothing counts them.
+    """windows: how many were compared. differing_bits: of features, score and verdict (the anomaly bit and each channel's
+    mean), over all windows. first_difference: None if all bits agree, those of the first window's stages included.
+    instructions_per_window: by stage and `total`, medians of a few windows; about 20 for the look at the clock at each
+    stage's end are in them. None where nothing counts them.
     """
 
     device: str

@@ -269,7 +269,7 @@ def test_recursion_is_refused(folder: Path, tmp_path: Path, firmware: Path) -> N
     text = source.read_text().replace("app_init();", "app_init();\n    ping(port_ticks());")
     pair = ("void ping(uint32_t n);\nvoid pong(uint32_t n);\n"
             "__attribute__((noinline)) void pong(uint32_t n) { if (n) ping(n - port_ticks()); port_sleep(); }\n"
-            "__attribute__((noinline)) void ping(uint32_t n) { if (n) pong(n - port_ticks()); port_sleep(); }\n")  # fmt: skip
+            "__attribute__((noinline)) void ping(uint32_t n) { if (n) pong(n - port_ticks()); port_sleep(); }\n")
     source.write_text(text.replace("int main", pair + "int main"))
     assert re.search(r"the stack has no bound: (ping > pong > ping|pong > ping > pong)",
                      refusal(folder, "microbit", tmp_path / "out", firmware=firmware))  # fmt: skip
@@ -287,7 +287,7 @@ def test_an_array_of_variable_length_is_refused(folder: Path, tmp_path: Path, fi
     )
     source.write_text(text)
     told = refusal(folder, "netduinoplus2", tmp_path / "out", firmware=firmware)
-    assert told.startswith("the stack has no bound: main in app/main.c"), told
+    assert told.startswith("the stack has no bound: main in main.c"), told
 
 
 @pytest.mark.emulator
@@ -318,7 +318,9 @@ def running(made: Build, *options: str) -> Iterator[tuple[str, socket.socket]]:
     command[place : place + 2] = options or command[place : place + 2]
     with subprocess.Popen(command) as emulator:
         try:
-            yield f"socket://127.0.0.1:{ports[0]}", _connect(ports[1])
+            _connect(ports[0]).close()
+            with _connect(ports[1]) as monitor:
+                yield f"socket://127.0.0.1:{ports[0]}", monitor
         finally:
             emulator.kill()
 

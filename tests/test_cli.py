@@ -69,7 +69,7 @@ def test_simulate_and_inspect_json(tmp_path: Path) -> None:
     )
     assert json.loads(made.out)["synthetic"] is True
     seen = json.loads(cyberhans("inspect", out, "--json").out)
-    assert len(seen) == 1 and seen[0]["channels"] == 3
+    assert len(seen) == 1 and len(seen[0]["channels"]) == 3
     assert json.loads(out.with_suffix(".json").read_text())["label"] == "anomaly"
 
 

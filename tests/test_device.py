@@ -192,7 +192,7 @@ def test_a_board_without_image_or_name_is_one_line(tmp_path: Path) -> None:
     broken = tmp_path / "broken.elf"
     broken.write_text("#!/bin/sh\necho it broke >&2\nexit 3\n")
     broken.chmod(0o755)
-    with pytest.raises(CyberHansError, match="exit code 3: it broke") as error:
+    with pytest.raises(CyberHansError, match=r"exit code 3: it broke") as error:
         open_device("board:native", image=broken)
     one_line(error)
 
@@ -202,7 +202,7 @@ def test_a_device_that_dies_in_the_middle_is_one_line(native: Device) -> None:
     assert native.emulator
     killer = native.emulator.pid
     seen = 0
-    with pytest.raises(CyberHansError, match="went away|ended") as error:
+    with pytest.raises(CyberHansError, match=r"went away|ended") as error:
         for _ in native.replay(windows):
             seen += 1
             if seen == 5:

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from cyberhans.protocol import Decoder, Packet
 
 @pytest.fixture
 def port() -> Iterator[serial.Serial]:
-    with Emulator(board("native"), small_image()[1]) as running, serial.serial_for_url(running.url, timeout=2) as opened:
+    with Emulator(board("native"), small_image()[1]) as on, serial.serial_for_url(on.url, timeout=2) as opened:
         yield opened
 
 
@@ -130,7 +131,7 @@ def test_it_ends_with_its_standard_input_even_while_it_writes() -> None:
 def test_it_sleeps_between_blocks() -> None:
     with Emulator(board("native"), small_image()[1]) as running:
         time.sleep(1.0)
-        fields = open(f"/proc/{running.pid}/stat").read().rpartition(")")[2].split()
+        fields = Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()
         ticks = int(fields[11]) + int(fields[12])
         assert ticks / os.sysconf("SC_CLK_TCK") < 0.5
 

@@ -1,4 +1,4 @@
-"""firmware/core/packet.c against cyberhans.protocol, byte by byte, under the address and undefined-behaviour sanitizers."""
+"""firmware/core/packet.c against cyberhans.protocol, byte by byte, under sanitizers."""
 
 from __future__ import annotations
 

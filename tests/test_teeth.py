@@ -16,8 +16,8 @@ from cyberhans.verify import Verification, verify_on
 
 CHANGES = {
     "samples": ("core/hans.c", "memcpy(frame, frame + half,", "memcpy(frame, frame + half - 1,"),
-    "spectrum": ("core/spectrum.c", "23170", "23171"),
-    "bands": ("core/bands.c", "0x7FFFFFFF", "0x7FFFFF7F"),
+    "spectrum": ("core/spectrum.c", "{a.re >> 1, a.im >> 1}", "{a.re >> 1, (a.im + 1) >> 1}"),
+    "bands": ("core/log2.c", "(hans_log16(v) + 128) >> 8", "(hans_log16(v) + 96) >> 8"),
     "features": ("core/features.c", "pair == 2;", "pair == 1;"),
     "score": ("core/hans.c", "(int32_t)12 * 65536", "(int32_t)12 * 65536 - 1"),
     "verdict": ("core/hans.c", "verdict->score > model->threshold", "verdict->score > model->threshold + 200000"),
@@ -35,16 +35,16 @@ def windows() -> NDArray[np.int16]:
     return np.concatenate((made[first : first + 1], made[:3]))
 
 
-def changed(folder: Path, board: str, path: str, old: str, new: str, detector: Path | None = None) -> Path:
+def changed(folder: Path, board: str, path: str, old: str, new: str) -> Path:
     """An image of the small detector from firmware with `old` replaced in one file."""
     source = folder / "firmware"
     shutil.copytree(firmware_dir(), source)
     text = (source / path).read_text()
     assert text.count(old) == 1, f"{path} has {old!r} {text.count(old)} times: choose another constant"
     (source / path).write_text(text.replace(old, new))
-    home = detector or small_image()[0].folder
-    assert home
-    return build(home, board, folder / "build", firmware=source).image
+    detector = small_image()[0].folder
+    assert detector
+    return build(detector, board, folder / "build", firmware=source).image
 
 
 def outcome_of(image: Path, board: str, frames: NDArray[np.int16]) -> Verification:
@@ -74,14 +74,14 @@ def test_the_named_value_is_the_first_that_differs(tmp_path: Path) -> None:
 
 
 def test_a_difference_that_rounding_hides_is_still_named(tmp_path: Path) -> None:
-    """A transform that is off by little in bins outside every band: the features agree, the verification does not."""
-    change = ("core/spectrum.c", "power[0] = ", "power[0] = 1 + ")
+    """A transform that is wrong in bin 0, which no band holds: all that comes out agrees, the verification does not."""
+    change = ("core/spectrum.c", "hans_power(first.re + first.im, 0)", "hans_power(first.re + first.im, 100)")
     outcome = outcome_of(changed(tmp_path, "native", *change), "native", windows())
     assert outcome.differing_bits == {"features": 0, "score": 0, "verdict": 0}
     assert not outcome.equal
     first = outcome.first_difference
     assert first and (first.stage, first.item, first.index) == ("spectrum", 0, 0)
-    assert first.device == first.host + 1  # type: ignore[operator]
+    assert first.what == "bin 0 of frame 0"
 
 
 def test_a_difference_in_a_later_window_only_is_traced_there(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@
 #define MODEL HANS_DETECTOR_MODEL
 #define FRAME_BYTES (2u * SPEC.channels) /* of a sample frame */
 
-#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "messages are laid out for a little-endian processor"
 #endif
 typedef char int_has_32_bits[sizeof(int) >= 4 ? 1 : -1];

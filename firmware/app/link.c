@@ -68,17 +68,24 @@ uint32_t link_broken(void)
     return broken;
 }
 
+/* Either part of a body may be absent. */
+static uint8_t *append(uint8_t *end, const void *part, size_t size)
+{
+    if (size > 0) {
+        memcpy(end, part, size);
+    }
+    return end + size;
+}
+
 void link_send(uint8_t type, uint8_t seq, const void *head, size_t head_size, const void *tail, size_t tail_size)
 {
     uint8_t *frame = sent + HANS_PACKET_LEAD;
+    uint8_t *end;
 
     frame[0] = type;
     frame[1] = seq;
-    memcpy(frame + 2, head, head_size);
-    if (tail_size > 0) {
-        memcpy(frame + 2 + head_size, tail, tail_size);
-    }
-    port_write(sent, hans_packet_seal(sent, 2 + head_size + tail_size));
+    end = append(append(frame + 2, head, head_size), tail, tail_size);
+    port_write(sent, hans_packet_seal(sent, (size_t)(end - frame)));
 }
 
 void link_event(uint8_t type, const void *head, size_t head_size, const void *tail, size_t tail_size)

@@ -16,9 +16,20 @@ static uint8_t armed, tracing, counting;
 
 static uint32_t *stage_crc(enum hans_stage stage)
 {
-    uint32_t *const crc[HANS_STAGES] = {&traced.samples,  &traced.spectrum, &traced.bands,
-                                        &traced.features, &traced.score,    &traced.verdict};
-    return crc[stage];
+    switch (stage) {
+    case HANS_SAMPLES:
+        return &traced.samples;
+    case HANS_SPECTRUM:
+        return &traced.spectrum;
+    case HANS_BANDS:
+        return &traced.bands;
+    case HANS_FEATURES:
+        return &traced.features;
+    case HANS_SCORE:
+        return &traced.score;
+    default:
+        return &traced.verdict;
+    }
 }
 
 /* Keep the CRC of everything before the position, and the bytes from there on. */

@@ -1,0 +1,81 @@
+"""The whole native firmware under the address and undefined-behaviour sanitizers: verified, and fed with nonsense."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_detector import noise, small_image
+
+from cyberhans.boards import board
+from cyberhans.core import firmware_dir
+from cyberhans.device import open_device
+from cyberhans.emulator import Emulator
+from cyberhans.messages import Option, Request, Start, Trace
+from cyberhans.protocol import Packet
+from cyberhans.verify import adversarial_windows, verify
+
+FLAGS = ("-std=gnu99", "-O1", "-g", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+         "-Wall", "-Wextra", "-Werror", "-DHANS_BODY_MAX=256")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, firmware, detector = tmp_path_factory.mktemp("sanitized"), firmware_dir(), small_image()[0].folder
+    assert detector
+    (folder / "waveform.c").write_text(
+        "#include <stdint.h>\nextern const int16_t hans_waveform[]; extern const uint32_t hans_waveform_frames;\n"
+        "const int16_t hans_waveform[] = {1, 2, 3, -4, -5, -6}; const uint32_t hans_waveform_frames = 2;\n"
+    )
+    sources = [path for room in ("core", "app", "boards/native") for path in sorted((firmware / room).glob("*.c"))]
+    sources += [detector / name for name in ("tables.c", "model.c", "detector.c")] + [folder / "waveform.c"]
+    include = [f"-I{path}" for path in (firmware / "core", firmware / "app", detector)]
+    subprocess.run(["gcc", *FLAGS, *include, *map(str, sources), "-o", str(folder / "image")], check=True)
+    return folder / "image"
+
+
+@pytest.fixture
+def running(image: Path) -> Iterator[Emulator]:
+    with Emulator(board("native"), image) as emulator:
+        yield emulator
+        assert emulator.ended() is None
+
+
+def test_it_verifies(running: Emulator) -> None:
+    detector = small_image()[0]
+    windows = np.concatenate((adversarial_windows(detector.spec), noise(detector.spec, 10)))
+    with open_device(running.url) as device:
+        for bulk in (False, True):
+            assert verify(detector, windows, device, bulk=bulk).equal
+
+
+def test_any_trace_position_is_safe(running: Emulator) -> None:
+    window = noise(small_image()[0].spec, 1)[0]
+    with open_device(running.url) as device:
+        places = ((0, 65535, 1), (2**32 - 1, 0, 0), (0, 1, 5), (0, 0, 255), (3, 2047, 1), (9, 4000, 2))
+        for call, offset, stage in places:
+            traced = device.trace(window, Trace(call, offset, stage, 0))
+            assert len(traced.tail) <= 128
+
+
+def test_any_packet_gets_an_answer(running: Emulator) -> None:
+    """Sound packets with random types and bodies, longer ones than the device can hold, and noise between them."""
+    rng = random.Random(11)
+    with open_device(running.url) as device:
+        for _ in range(1500):
+            body = rng.randbytes(rng.choice([0, 1, 4, 7, 8, 16, 256, 257, 600]))
+            kind = rng.choice([*Request, *Request, rng.randrange(256)])
+            if kind == Request.START:
+                body = Start(rng.choice([0, Option.FEATURES, Option.COSTS, 3])).pack()
+            if kind == Request.SAMPLES:
+                body = bytes(4) + rng.randbytes(6 * rng.randrange(40))
+            device._line.write(Packet(kind, rng.randrange(256), body).encode())
+            if rng.random() < 0.1:
+                device._line.write(rng.randbytes(rng.randrange(300)) + b"\0")
+            if rng.random() < 0.2:
+                device.request(Request.INFO)
+        device.require(small_image()[0])
