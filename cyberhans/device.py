@@ -36,8 +36,7 @@ from cyberhans.protocol import Packet
 
 BAUD = 115_200
 VERDICTS_ONLY = Option(0)
-ANSWER_SECONDS = 2.0  # until INFO is asked for again
-ATTEMPTS = 4  # for INFO, which may meet noise or half a packet
+ANSWER_SECONDS = (0.3, 0.7, 2.0, 5.0)  # for INFO, asked again and again: a device may still be starting
 PATIENCE_SECONDS = 20.0  # without any packet, while a device works
 REFUSALS = {
     Refusal.UNKNOWN: "it does not know this request: its firmware is older than this program",
@@ -163,9 +162,9 @@ class Device:
         return Taken.unpack(self.request(Request.SAMPLES, Samples(index, tail=samples.astype("<i2").tobytes()).pack()))
 
     def _ask_info(self) -> Info:
-        for _ in range(ATTEMPTS):
+        for seconds in ANSWER_SECONDS:
             try:
-                info = Info.unpack(self.request(Request.INFO, seconds=ANSWER_SECONDS))
+                info = Info.unpack(self.request(Request.INFO, seconds=seconds))
             except Silent:
                 continue
             if info.protocol != PROTOCOL_VERSION:

@@ -143,7 +143,9 @@ def frames(member: Member) -> Mapping[str, int]:
         place, size, kind = line.split("\t")
         name = place.rsplit(":", 1)[-1]
         if kind != "static":
-            raise _unbounded(f"{name} in {Path(place.split(':')[0]).name} grows it while it runs; give its arrays a constant size")
+            raise _unbounded(
+                f"{name} in {Path(place.split(':')[0]).name} grows it while it runs; give its arrays a constant size"
+            )
         found[name] = max(found.get(name, 0), int(size))
     return found
 

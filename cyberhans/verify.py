@@ -30,10 +30,13 @@ COSTED = ("samples", "spectrum", "bands", "features", "score")
 
 @dataclass(frozen=True)
 class Verification:
-    """windows: how many were compared. differing_bits: of features, score and verdict (the anomaly bit and each channel's
-    mean), over all windows. first_difference: None if all bits agree, those of the first window's stages included.
-    instructions_per_window: by stage and `total`, medians of a few windows; about 20 for the look at the clock at each
-    stage's end are in them. None where nothing counts them.
+    """What a comparison found.
+
+    windows                how many were compared
+    differing_bits         of features, score and verdict (the anomaly bit and each channel's mean), over all windows
+    first_difference       None if all bits agree, those of the first window's stages included
+    instructions_per_window  by stage and `total`, medians of a few windows, with about 20 at each stage's end for the
+                           look at the clock; None where nothing counts them
     """
 
     device: str

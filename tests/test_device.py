@@ -164,7 +164,7 @@ def test_a_second_host_finds_the_device_after_the_first_left_in_the_middle() -> 
 
 
 def test_a_silent_device_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_room, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(device_room, "ANSWER_SECONDS", (0.1, 0.1))
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"socket://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(CyberHansError, match="does not answer") as error:

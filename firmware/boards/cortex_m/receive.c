@@ -1,7 +1,8 @@
 /*
  * Received bytes on their way from the interrupt to the application. One writer (the interrupt), one reader (the
- * application): each index has one owner, so nothing is locked. A full ring leaves bytes in the receiver, whose interrupt
- * is held back until there is room: an emulator then makes the host wait, and silicon reports an overrun, which is counted.
+ * application): each index has one owner, so nothing is locked. A full ring leaves bytes in the receiver, whose
+ * interrupt is held back until there is room: an emulator then makes the host wait, and silicon reports an overrun,
+ * which is counted.
  */
 #include "../../app/port.h"
 #include "cortex_m.h"

@@ -47,9 +47,9 @@ void port_file_close(int file)
 
 /*
  * Chapter "Exception entry behavior": the frame lies on the stack, r0 at +0, the address of the faulting instruction at
- * +24. Chapter "System Control Block": HFSR bit 31 (DEBUGEVT) is cleared by writing 1; Armv6-M has no HFSR. Only code in
- * thread mode calls semihosting; any other fault restarts. Bits of EXC_RETURN in lr: 2 is the stack in use (always MSP
- * here), 3 is thread mode.
+ * +24; bit 3 of the EXC_RETURN in lr tells that thread mode was interrupted, which always uses this stack here. Chapter
+ * "System Control Block": HFSR bit 31 (DEBUGEVT) is cleared by writing 1; Armv6-M has no HFSR. Only thread mode calls
+ * semihosting; any other fault restarts.
  */
 __attribute__((naked)) void HardFault_Handler(void)
 {

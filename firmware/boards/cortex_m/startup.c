@@ -1,7 +1,10 @@
 /* From reset to main(): the core's vectors, the floating-point unit, variables. */
 #include "cortex_m.h"
 
-extern uint32_t __stack_top[], __data_start[], __data_end[], __data_load[], __bss_start[], __bss_end[];
+/* From sections.ld: addresses, and two numbers that stand as the addresses of their symbols. */
+extern uint32_t __stack_top[], __data_start[], __bss_start[];
+extern const uint32_t __data_load[];
+extern const uint8_t __data_words[], __bss_words[];
 
 int main(void);
 void Reset_Handler(void);
@@ -47,11 +50,10 @@ __attribute__((naked, noreturn)) void Reset_Handler(void)
 
 __attribute__((used)) void cortex_m_start(void)
 {
-    uint32_t *from = __data_load;
-    for (uint32_t *to = __data_start; to < __data_end; to++)
-        *to = *from++;
-    for (uint32_t *to = __bss_start; to < __bss_end; to++)
-        *to = 0;
+    for (uintptr_t i = 0; i < (uintptr_t)__data_words; i++)
+        __data_start[i] = __data_load[i];
+    for (uintptr_t i = 0; i < (uintptr_t)__bss_words; i++)
+        __bss_start[i] = 0;
     (void)main();
     cortex_m_unexpected();
 }

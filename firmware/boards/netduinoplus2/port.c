@@ -60,7 +60,7 @@ void USART1_IRQHandler(void);
 /* Position n holds interrupt n; only what is enabled is filled, so nothing else can be taken. */
 CORTEX_M_INTERRUPTS netduinoplus2_interrupts[USART1_INTERRUPT + 1] = {[USART1_INTERRUPT] = USART1_IRQHandler};
 
-static int wait_for(volatile uint32_t *address, uint32_t mask, uint32_t value)
+static int wait_for(const volatile uint32_t *address, uint32_t mask, uint32_t value)
 {
     for (int round = 0; round < PATIENCE; round++)
         if ((*address & mask) == value)
@@ -70,10 +70,10 @@ static int wait_for(volatile uint32_t *address, uint32_t mask, uint32_t value)
 
 /*
  * 16 MHz HSI / 8 x 168 / 2 = 168 MHz. RCC: CR (HSI ready, bit 1; PLL on, 24; PLL ready, 25), PLLCFGR (M in bits 0-5,
- * N 6-14, P 16-17, source 22, Q 24-27), CFGR (SW in bits 0-1, SWS 2-3, APB1 / 4 in 10-12, APB2 / 2 in 13-15).
- * PWR CR: VOS (bit 14) is needed above 144 MHz. FLASH ACR: 5 wait states at 168 MHz and 2.7 to 3.6 V, prefetch and
- * caches in bits 8-10; read back before the clock rises. The HSI keeps 115200 baud within 1 % at room temperature;
- * the data sheet allows it several per cent at the ends of the range.
+ * N 6-14, P 16-17: 0 is 2, source 22: 0 is HSI, Q 24-27), CFGR (SW in bits 0-1, SWS 2-3, APB1 / 4 in 10-12, APB2 / 2
+ * in 13-15). PWR CR: VOS (bit 14) is needed above 144 MHz. FLASH ACR: 5 wait states at 168 MHz and 2.7 to 3.6 V,
+ * prefetch and caches in bits 8-10; read back before the clock rises. The HSI keeps 115200 baud within 1 % at room
+ * temperature; the data sheet allows it several per cent at the ends of the range.
  */
 static void start_clocks(void)
 {
@@ -84,7 +84,7 @@ static void start_clocks(void)
     PWR_CR |= 1u << 14;
     FLASH_ACR = 7u << 8 | 5u;
     (void)wait_for(&FLASH_ACR, 15u, 5u);
-    RCC_PLLCFGR = 8u | 168u << 6 | 0u << 16 | 0u << 22 | 7u << 24;
+    RCC_PLLCFGR = 8u | 168u << 6 | 7u << 24;
     RCC_CFGR = 5u << 10 | 4u << 13;
     RCC_CR |= 1u << 24;
     (void)wait_for(&RCC_CR, 1u << 25, 1u << 25);
