@@ -20,8 +20,10 @@ MACHINES = ("pump", "fan")
 DETECTORS = ("gaussian", "autoencoder", "forest")
 FALSE_ALARM_RATE = 0.02
 LINK_WINDOWS = 10  # of each test recording, over the link
-HEADER = (f"{'machine':<8} {'detector':<12} {'AUC':>6} {'flash B':>9} {'RAM B':>8} {'instr/window':>13} "
-          f"{'windows':>8}  differing bits")  # fmt: skip
+HEADER = (
+    f"{'machine':<7} {'detector':<11} {'AUC':>5} {'alarms':>7} {'found':>6} {'flash B':>8} {'RAM B':>7} "
+    f"{'instr/window':>12} {'windows':>7}"
+)
 
 
 def demo(board_name: str, out: Path | None, progress: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -77,6 +79,8 @@ def _run(board: boards.Board, protocol: Protocol, kind: str, folder: Path) -> di
 
 def _line(row: dict[str, Any]) -> str:
     instructions = f"{row['instructions_per_window']:,}" if row["instructions_per_window"] else "not counted"
-    return (f"{row['machine']:<8} {row['detector']:<12} {row['auc']:>6.3f} {row['flash_bytes']:>9,} "
-            f"{row['ram_bytes']:>8,} {instructions:>13} {row['windows']:>8}  "
-            f"{row['differing_bits']} differing bits")  # fmt: skip
+    return (
+        f"{row['machine']:<7} {row['detector']:<11} {row['auc']:>5.3f} {row['false_alarm_rate']:>7.1%} "
+        f"{row['detection_rate']:>6.1%} {row['flash_bytes']:>8,} {row['ram_bytes']:>7,} {instructions:>12} "
+        f"{row['windows']:>7}  {row['differing_bits']} differing bits"
+    )
