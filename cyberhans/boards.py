@@ -109,7 +109,9 @@ def compiler(board: Board) -> list[str]:
 def host_compiler() -> list[str]:
     """The command of this computer's C compiler: $CC, cc, gcc, clang, the one in the pip package ziglang, or empty."""
     chosen = shlex.split(os.environ.get("CC", ""))
-    if chosen and shutil.which(chosen[0]):
+    if chosen and not shutil.which(chosen[0]):
+        raise CyberHansError(f"CC={chosen[0]}: no such compiler; unset CC or name one that is installed")
+    if chosen:
         return chosen
     for name in ("cc", "gcc", "clang"):
         if found := shutil.which(name):

@@ -5,12 +5,8 @@ from __future__ import annotations
 import ctypes
 import enum
 import hashlib
-import importlib.util
 import os
-import shlex
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cyberhans.boards import host_compiler
 from cyberhans.errors import CyberHansError
 from cyberhans.spec import Spec
 from cyberhans.tables import emit_tables, spec_symbol
@@ -198,17 +195,9 @@ def _load(sources: Sequence[Path | str], include: Sequence[Path]) -> ctypes.CDLL
 
 
 def compiler() -> list[str]:
-    """The command of the host's C compiler: $CC, cc, gcc, clang, or the one in the pip package ziglang."""
-    chosen = shlex.split(os.environ.get("CC", ""))
-    if chosen and not shutil.which(chosen[0]):
-        raise CyberHansError(f"CC={chosen[0]}: no such compiler; unset CC or name one that is installed")
-    if chosen:
-        return chosen
-    for name in ("cc", "gcc", "clang"):
-        if path := shutil.which(name):
-            return [path]
-    if importlib.util.find_spec("ziglang"):
-        return [sys.executable, "-m", "ziglang", "cc"]
+    """The command of the host's C compiler (boards.host_compiler); it is an error if there is none."""
+    if command := host_compiler():
+        return command
     raise CyberHansError("no C compiler: install gcc (apt install gcc) or pip install ziglang")
 
 

@@ -100,9 +100,7 @@ class Device:
                     f"{expected.hex()[:8]}..; build and flash this detector again"
                 )
         if self.info.status != 0:
-            raise CyberHansError(
-                f"{self.name}: its core refuses the detector (error {self.info.status}); build again"
-            )
+            raise CyberHansError(f"{self.name}: its core refuses the detector (error {self.info.status}); build again")
 
     def request(self, kind: int, body: bytes = b"", seconds: float = PATIENCE_SECONDS) -> bytes:
         """Body of the reply; drops events that come before it. Raises Refused, or Silent without a reply in time."""

@@ -30,9 +30,7 @@ class Emulator:
         if lacking:
             raise CyberHansError(f"{board.name} cannot run here: {lacking}")
         if not image.is_file():
-            raise CyberHansError(
-                f"{image}: no such image; make it by: cyberhans build DETECTOR --board {board.name}"
-            )
+            raise CyberHansError(f"{image}: no such image; make it by: cyberhans build DETECTOR --board {board.name}")
         self.board = board
         self.counting = counting and board.bare
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()

@@ -66,9 +66,7 @@ class Gatherer:
         before = judgement.features if judgement.features is not None else np.zeros(0, np.int16)
         values = np.frombuffer(part.tail, INT16)
         if part.offset != len(before):
-            raise CyberHansError(
-                f"{self._name}: features of window {part.window} have a gap; check the line"
-            )
+            raise CyberHansError(f"{self._name}: features of window {part.window} have a gap; check the line")
         self._total = part.total
         self._under_way = replace(judgement, features=np.concatenate((before, values)))
 

@@ -226,7 +226,7 @@ def _scale(scale: str) -> tuple[Any, Any]:
 
 
 def size_for_ram(ram_bytes: int) -> str:
-    """The named size that `auto` takes for a board: full from 64 KiB of RAM (or 0: unbounded), small from 16, else tiny."""
+    """What `auto` takes for a board: full from 64 KiB of RAM (or 0: unbounded), small from 16 KiB, else tiny."""
     if ram_bytes == 0 or ram_bytes >= 64 * 1024:
         return "full"
     return "small" if ram_bytes >= 16 * 1024 else "tiny"

@@ -69,7 +69,12 @@ def compare(
 @pytest.mark.parametrize("kind", DETECTORS)
 @pytest.mark.parametrize("board", BOARDS)
 def test_every_bit_of_every_window(
-    recordings: Path, protocol: str, kind: str, board: str, tmp_path: Path, record_property: Callable[[str, object], None]
+    recordings: Path,
+    protocol: str,
+    kind: str,
+    board: str,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """One detector, the same for all three boards."""
     detector, part = learn(recordings, protocol, kind, "small")

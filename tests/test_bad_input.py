@@ -1,4 +1,4 @@
-"""Bad input: each gets exit code 1 (2 for bad usage) and one line that says what is wrong, where, and how to mend it."""
+"""Bad input: each gets exit code 1 (2 for bad usage) and one line: what is wrong, where, and how to mend it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import wave
 from pathlib import Path
 
 import numpy as np
-import pytest
 from command import Outcome, cyberhans
 
 RATE = 3200

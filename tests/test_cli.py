@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from command import cyberhans
-from conftest import ROOT
 
+from conftest import ROOT
 from cyberhans import __version__
 
 VERBS = ("boards", "simulate", "inspect", "train", "evaluate", "build", "verify", "demo")

@@ -159,16 +159,16 @@ struct hans {
 
 /* Work memory, as a constant expression: 8-byte words for `channels`, the longest frame length, the sum over frame
  * lengths of channels x bands, and the features. A generated detector.h gives it ready-made as HANS_DETECTOR_WORDS. */
-#define HANS_WORK_WORDS(channels, longest, channel_bands, features)                                                     \
-    ((size_t)(longest) / 2 + (size_t)(channels) * 2 * (sizeof(struct hans_moments) / 8) + (size_t)(channel_bands) +     \
-     ((size_t)(channel_bands) + 1) / 2 + ((size_t)(features) + 1) / 2 +                                                 \
+#define HANS_WORK_WORDS(channels, longest, channel_bands, features)                                                    \
+    ((size_t)(longest) / 2 + (size_t)(channels) * 2 * (sizeof(struct hans_moments) / 8) + (size_t)(channel_bands) +    \
+     ((size_t)(channel_bands) + 1) / 2 + ((size_t)(features) + 1) / 2 +                                                \
      ((size_t)(channels) * (size_t)(longest) + 3) / 4 + ((size_t)(features) + 3) / 4)
 
 /* Bytes of work memory that `spec` needs: HANS_WORK_WORDS times 8. */
 size_t hans_work_size(const struct hans_spec *spec);
 
-/* Prepare an instance. `model` may be NULL: then every score and verdict is 0. `work` must be aligned to 8 bytes and live as
- * long as `hans`. Returns HANS_OK or an error. */
+/* Prepare an instance. `model` may be NULL: then every score and verdict is 0. `work` must be aligned to 8 bytes and
+ * live as long as `hans`. Returns HANS_OK or an error. */
 int hans_init(struct hans *hans, const struct hans_spec *spec, const struct hans_model *model, void *work, size_t size);
 
 /* Forget the current window and start at window 0, sample frame 0. Drops a pending verdict. */
