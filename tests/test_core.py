@@ -13,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 from stream import build_stream, stream
 
-from cyberhans import core as core_module
 from cyberhans.core import FLAGS, Core, Stage, compile_library, compiler
 from cyberhans.errors import CyberHansError
 from cyberhans.spec import FRAME_LENGTHS, Family, Frame, Spec, band_edges, design
@@ -311,8 +310,8 @@ def test_cc_names_the_compiler_and_a_wrong_one_is_told(monkeypatch: pytest.Monke
 
 def test_no_compiler_is_one_line_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CC", raising=False)
-    monkeypatch.setattr(core_module.shutil, "which", lambda name: None)
-    monkeypatch.setattr(core_module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(CyberHansError) as caught:
         compiler()
     assert str(caught.value) == "no C compiler: install gcc (apt install gcc) or pip install ziglang"
@@ -320,6 +319,6 @@ def test_no_compiler_is_one_line_with_the_mend(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_compiler_of_ziglang_is_the_last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CC", raising=False)
-    monkeypatch.setattr(core_module.shutil, "which", lambda name: None)
-    monkeypatch.setattr(core_module.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     assert compiler() == [sys.executable, "-m", "ziglang", "cc"]
