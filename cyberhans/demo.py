@@ -34,8 +34,10 @@ def demo(board_name: str, out: Path | None, progress: Callable[[str], None]) -> 
     board = boards.board(board_name)
     missing = boards.missing(board)
     if missing:
-        progress(f"{board.name} cannot run here ({missing}); using `native`, the same firmware as a process.")
         board = boards.board("native")
+        compiler = " ".join(boards.compiler(board)[-3:]) or "no compiler"
+        progress(f"{board_name} cannot run here ({missing}).")
+        progress(f"Using `native`: the same firmware as a process, compiled with {compiler}.")
     progress(f"Demo set: synthetic recordings. Board: {board.title}. False-alarm rate asked for: {FALSE_ALARM_RATE:g}.")
     progress(HEADER)
     rows = []
