@@ -3,6 +3,7 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 PYTEST  := $(BIN)/python -m pytest -q
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt
 WORKERS ?= 2
 export OMP_NUM_THREADS := 1
 
@@ -17,18 +18,18 @@ demo: $(VENV)/.ready ## the main job: train, build, run on an emulated board, co
 
 check: lint fast ## lint, types and every test that needs no emulator, in under a minute
 
-test: lint $(VENV)/.ready ## every test
+test: lint $(VENV)/.tested ## every test
 	$(PYTEST) -n $(WORKERS) --dist worksteal
 
-lint: $(VENV)/.ready ## ruff, mypy
+lint: $(VENV)/.tested ## ruff, mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-fast: $(VENV)/.ready
+fast: $(VENV)/.tested
 	$(PYTEST) -n $(WORKERS) -m "not emulator and not slow"
 
-endurance: $(VENV)/.ready ## the long tests with their full counts
+endurance: $(VENV)/.tested ## the long tests with their full counts
 	CYBERHANS_ENDURANCE=1 $(PYTEST)
 
 tools: ## the cross compiler, the emulator and cppcheck, where this user may install them
@@ -37,9 +38,12 @@ tools: ## the cross compiler, the emulator and cppcheck, where this user may ins
 $(VENV)/.ready: pyproject.toml tests/constraints.txt firmware/install-tools.sh
 	sh firmware/install-tools.sh
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt -e ".[test]"
-	command -v cc >/dev/null || command -v gcc >/dev/null || \
-	    $(BIN)/python -m pip install --quiet -c tests/constraints.txt -e ".[compiler]"
+	$(INSTALL) -e .
+	command -v cc >/dev/null || command -v gcc >/dev/null || $(INSTALL) -e ".[compiler]"
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.ready
+	$(INSTALL) -e ".[test]"
 	touch $@
 
 clean: ## forget the virtual environment

@@ -13,6 +13,15 @@ ROOT = Path(__file__).resolve().parent
 TOOLS = ("qemu-system-arm", "arm-none-eabi-gcc")
 
 
+def needs(tool: str) -> None:
+    """Skip the test, visibly, where a program is not installed; in CI fail it."""
+    if shutil.which(tool):
+        return
+    if os.environ.get("CYBERHANS_REQUIRE"):
+        pytest.fail(f"{tool} is required here")
+    pytest.skip(f"not installed: {tool}")
+
+
 def real_recordings() -> Path:
     """Where the real recordings lie: $CYBERHANS_RECORDINGS, else ../shared/recordings beside the checkout."""
     return Path(os.environ.get("CYBERHANS_RECORDINGS", ROOT.parent / "shared" / "recordings"))

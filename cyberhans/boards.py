@@ -121,7 +121,11 @@ def host_compiler() -> list[str]:
 
 def toolchain_missing(board: Board) -> str | None:
     """What this computer lacks to build for the board, with the line that mends it; None if nothing."""
-    if not compiler(board):
+    try:
+        command = compiler(board)
+    except CyberHansError as error:
+        return str(error)
+    if not command:
         return _absent("cc" if board.toolchain == "host" else f"{board.toolchain}-gcc")
     for tool in ("cmake", "ninja"):
         if not find_tool(tool):
@@ -149,8 +153,8 @@ def find_tool(name: str) -> str | None:
     return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
 
 
-def emulator_command(board: Board, image: Path, port: int, icount: bool = False) -> list[str]:
-    """The command that runs `image`, its serial line on TCP `port` of 127.0.0.1 (native prints its pty instead).
+def emulator_command(board: Board, image: Path, listener: int, icount: bool = False) -> list[str]:
+    """The command that runs `image`, its serial line on an inherited, listening socket (native prints its pty instead).
 
     With icount the emulated clock follows the instructions, so that port_ticks() counts them: Board.instructions().
     """
@@ -159,7 +163,7 @@ def emulator_command(board: Board, image: Path, port: int, icount: bool = False)
         if part == "{icount}":
             command += ["-icount", f"shift={board.icount_shift}"] if icount else []
         else:
-            command.append(part.format(image=image, port=port))
+            command.append(part.format(image=image, listener=listener))
     return command
 
 

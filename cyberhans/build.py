@@ -5,10 +5,11 @@ Compile, estimate, refuse, link, in this order: footprint.py adds up the objects
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,17 @@ from typing import Any
 import numpy as np
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from numpy.typing import NDArray
 
 from cyberhans import boards
 from cyberhans.boards import Board
 from cyberhans.core import firmware_dir
+from cyberhans.detector import load_detector
 from cyberhans.errors import CyberHansError
 from cyberhans.footprint import Footprint, footprint
 from cyberhans.stack import stack_bytes
 
 WAVEFORM_FRAMES = 2048  # sample frames that the `run` mode of a board without a sensor plays in a loop
-SOURCES = ("detector.json", "tables.c", "model.c", "detector.c", "detector.h", "golden.npy")
 FAILURE = re.compile(r"(?<!collect2: )\berror:|undefined reference|cannot open|will not fit|exceed")
 PARTS = ("core", "app", "board", "tables", "model", "slot", "waveform")
 
@@ -37,7 +39,8 @@ class Build:
     flash_bytes: all that lies in flash, initial values of variables included. ram_bytes: variables, without the stack.
     stack_bytes: the deepest path of calls plus an interrupt, reserved by the linker; None on `native`, where the
     operating system gives each process a stack of megabytes. shares: flash bytes of core, model (its slot included),
-    tables, app, board, waveform and library (with the linker's padding); their sum is flash_bytes.
+    tables, app, board, waveform and library (with the linker's padding); their sum is flash_bytes. ram_shares: bytes of
+    RAM likewise, the detector's work memory by itself; their sum is ram_bytes, and the stack comes on top.
     estimated: flash and RAM as estimated before linking; None on `native`.
     """
 
@@ -47,6 +50,7 @@ class Build:
     ram_bytes: int
     stack_bytes: int | None
     shares: dict[str, int]
+    ram_shares: dict[str, int]
     estimated: dict[str, int] | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,21 +65,33 @@ def build(
     """Build `out`/firmware.elf from a detector's folder. The same inputs give the same bytes, wherever they lie.
 
     firmware: the source root, where it is not this package's own; extra_flags: for every file compiled.
-    Raises CyberHansError: unknown board, no compiler, incomplete folder, code that does not compile, no room.
+    Raises CyberHansError: unknown board, no compiler, incomplete or changed folder, C that does not compile, no room.
     """
     board, folder, out = boards.board(board_name), Path(folder).resolve(), Path(out).resolve()
     if lacking := boards.toolchain_missing(board):
         raise CyberHansError(f"cannot build for {board.name}: {lacking}")
-    absent = [name for name in SOURCES if not (folder / name).exists()]
-    if absent:
-        raise CyberHansError(f"{folder}: {absent[0]} is missing: give a folder that `cyberhans train` wrote")
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=out) as scratch:
-        work = Path(scratch)
-        _write_waveform(folder / "golden.npy", work / "waveform.c")
+    detector = load_detector(folder)
+    with _scratch(out) as work:
+        _write_waveform(detector.golden[0], work / "waveform.c")
         _configure(board, folder, firmware or firmware_dir(), work, extra_flags)
         _run_tool("cmake", "--build", str(work), "--target", *PARTS)
         return _link(board, work, out / "firmware.elf")
+
+
+@contextlib.contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """A folder to work in, within `out`, which is made if need be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(prefix=".build-", dir=out)
+    except OSError as error:
+        raise _unwritable(out, error) from None
+    with scratch as work:
+        yield Path(work)
+
+
+def _unwritable(path: Path, error: OSError) -> CyberHansError:
+    return CyberHansError(f"{path}: cannot be written: {error.strerror or error}; choose another --out")
 
 
 def _link(board: Board, work: Path, image: Path) -> Build:
@@ -90,15 +106,18 @@ def _link(board: Board, work: Path, image: Path) -> Build:
     _run_tool("cmake", "--build", str(work), "--target", "image")
     linked = next(path for path in (work / "image", work / "image.elf", work / "image.exe") if path.exists())
     flash, ram = image_sizes(linked)
-    linked.replace(image)
+    try:
+        linked.replace(image)
+    except OSError as error:
+        raise _unwritable(image, error) from None
     estimated = {"flash_bytes": before.flash_bytes, "ram_bytes": before.ram_bytes} if board.bare else None
-    return Build(image, board.name, flash, ram, stack, _shares(before, flash), estimated)
+    return Build(image, board.name, flash, ram, stack, _shares(before, flash), _ram_shares(before, ram), estimated)
 
 
-def _write_waveform(golden: Path, path: Path) -> None:
-    """C of the first golden window: what a board without a sensor hears in `run` mode."""
-    window = np.load(golden)[0][:WAVEFORM_FRAMES]
-    values = [str(value) for value in window.astype(np.int16).ravel()]
+def _write_waveform(golden: NDArray[np.int16], path: Path) -> None:
+    """C of a golden window (n, channels): what a board without a sensor hears in `run` mode."""
+    window = golden[:WAVEFORM_FRAMES]
+    values = [str(value) for value in window.ravel()]
     rows = ",\n    ".join(", ".join(values[i : i + 16]) for i in range(0, len(values), 16))
     path.write_text(
         "#include <stdint.h>\n\n"
@@ -183,4 +202,13 @@ def _shares(before: Footprint, flash: int) -> dict[str, int]:
     shares = {name: found.get(name, 0) for name in ("core", "model", "tables", "app", "board", "waveform")}
     shares["model"] += found.get("slot", 0)
     shares["library"] = flash - sum(shares.values())
+    return shares
+
+
+def _ram_shares(before: Footprint, ram: int) -> dict[str, int]:
+    """RAM by owner, as _shares() does it; the core itself has none (DESIGN.md)."""
+    found = before.ram_shares()
+    shares = {"work_memory": found["work memory"]}
+    shares |= {name: found.get(name, 0) for name in ("core", "model", "app", "board")}
+    shares["library"] = ram - sum(shares.values())
     return shares

@@ -14,10 +14,8 @@ from cyberhans import __version__
 from cyberhans.errors import CyberHansError
 
 if TYPE_CHECKING:
-    from cyberhans.detector import Detector
     from cyberhans.recording import Recording
     from cyberhans.spec import Spec
-    from cyberhans.verify import Verification
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,7 +69,7 @@ def simulate(
     out: Annotated[Path, typer.Option(help="The WAV file to write; its sidecar goes beside it.")],
     seconds: Annotated[float, typer.Option(help="Length.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
-    fault: Annotated[str, typer.Option(help="none, or a fault; an unknown one lists them.")] = "none",
+    fault: Annotated[str, typer.Option(help="none, imbalance, bearing_outer, ...: a wrong one lists all.")] = "none",
     severity: Annotated[float, typer.Option(help="0 (just begun) to 1 (about to fail).")] = 0.5,
     speed_rpm: Annotated[float | None, typer.Option(help="Shaft speed; default the machine's nominal one.")] = None,
     load: Annotated[float | None, typer.Option(help="Load, 0 to 1.")] = None,
@@ -136,22 +134,23 @@ def train(
 
 @app.command()
 def evaluate(
-    folder: DetectorFolder, dataset: Dataset = None, protocol: ProtocolName = None, as_json: Json = False
+    folder: DetectorFolder,
+    dataset: Annotated[Path, typer.Option(help="A folder with manifest.csv and protocols.csv.")],
+    protocol: Annotated[str, typer.Option(help="A protocol of the data set.")],
+    as_json: Json = False,
 ) -> None:
     """Measure a detector on a protocol's test recordings, by the integer path that ships."""
     from cyberhans.dataset import load_protocol
     from cyberhans.detector import load_detector
     from cyberhans.evaluate import evaluate as measure
 
-    if dataset is None or protocol is None:
-        raise typer.BadParameter("give --dataset DIR and --protocol NAME")
     _tell(measure(load_detector(folder), load_protocol(dataset, protocol)), as_json)
 
 
 @app.command()
 def build(
     folder: DetectorFolder,
-    board: BoardName,
+    board: Annotated[str, typer.Option(help="The board to build for; `cyberhans boards` lists them.")],
     out: Annotated[Path, typer.Option(help="Where the image goes.")],
     as_json: Json = False,
 ) -> None:
@@ -170,14 +169,17 @@ def verify(
     protocol: ProtocolName = None,
     image: Annotated[Path | None, typer.Option(help="With board:NAME: run this image instead of building one.")] = None,
     windows: Annotated[int | None, typer.Option(help="At most this many windows of each recording.", min=1)] = None,
-    bulk: Annotated[bool, typer.Option(help="Feed the samples by semihosting instead of over the link.")] = False,
+    bulk: Annotated[bool, typer.Option(help="Samples from a file of this computer, not over the link.")] = False,
     as_json: Json = False,
 ) -> None:
     """Send samples to a device and compare its features, scores and verdicts with the host's, as bits."""
     from cyberhans.detector import load_detector
+    from cyberhans.verify import verify_on
 
-    detector = load_detector(folder)
-    outcome = _verify(detector, _test_recordings(files, dataset, protocol), device, image, windows, bulk)
+    if image and not device.startswith("board:"):
+        raise typer.BadParameter("--image goes with --device board:NAME; a device behind a port runs what it holds")
+    recordings = _test_recordings(files, dataset, protocol)
+    outcome = verify_on(device, load_detector(folder), recordings, image=image, limit=windows, bulk=bulk)
     _tell(outcome.to_dict(), as_json)
     if not outcome.equal:
         raise typer.Exit(1)
@@ -185,17 +187,22 @@ def verify(
 
 @app.command()
 def demo(
-    board: BoardName = "netduinoplus2",
+    board: Annotated[str, typer.Option(help="Where to run it; `cyberhans boards` lists them.")] = "netduinoplus2",
     out: Annotated[Path | None, typer.Option(help="Keep detectors and images here.")] = None,
     as_json: Json = False,
 ) -> None:
     """The main job on the synthetic demo set: train, build, start the board, compare bit for bit, and print a table."""
+    from cyberhans.demo import HEADER, line
     from cyberhans.demo import demo as show
 
-    rows = show(board, out, progress=lambda line: typer.echo(line, err=True))
+    rows: list[dict[str, Any]] = []
+    for row in show(board, out, note=lambda text: typer.echo(text, err=True)):
+        if not as_json:
+            typer.echo(line(row) if rows else f"{HEADER}\n{line(row)}")
+        rows.append(row)
     if as_json:
         _print_json(rows)
-    if not all(row["differing_bits"] == 0 for row in rows):
+    if not all(row["equal"] for row in rows):
         raise typer.Exit(1)
 
 
@@ -242,23 +249,15 @@ def _choose_spec(name: str, recordings: tuple[Recording, ...], board_name: str) 
     return design(size, first.rate_hz, first.samples.shape[1], min(r.segment_len for r in recordings))
 
 
-def _verify(
-    detector: Detector, recordings: tuple[Recording, ...], device: str,
-    image: Path | None, windows: int | None, bulk: bool,
-) -> Verification:  # fmt: skip
-    """Open the device, building its image first where that is asked for, and verify."""
-    from cyberhans.verify import verify_on
-
-    return verify_on(device, detector, recordings, image=image, limit=windows, bulk=bulk)
-
-
 def _tell(row: dict[str, Any], as_json: bool) -> None:
     """A flat report: JSON, or one aligned line per field, nested fields indented."""
     if as_json:
         return _print_json(row)
     if row.get("uncalibrated"):
         typer.secho("UNCALIBRATED: the threshold rests on too few windows; treat every verdict as a hint.", fg="yellow")
-    _print_fields(row, "")
+    for warning in row.get("warnings", ()):
+        typer.secho(f"Warning: {warning}", fg="yellow")
+    _print_fields({key: value for key, value in row.items() if key != "warnings"}, "")
 
 
 def _print_fields(row: dict[str, Any], indent: str) -> None:
@@ -277,16 +276,24 @@ def _print_json(value: Any) -> None:
 
 
 def main() -> None:
-    """Entry point: expected failures are one line on standard error and exit code 1 (2 for bad usage)."""
+    """Entry point: a failure is one line on standard error and exit code 1; bad usage 2; --debug shows tracebacks."""
     try:
         app()
-    except CyberHansError as error:
-        if "--debug" in sys.argv:
-            raise
-        typer.echo(f"cyberhans: {error}", err=True)
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"cyberhans: {' '.join(_cause(error).split())}", err=True)
+        sys.exit(1)
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, CyberHansError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'this computer'}: {error.strerror}; mend that and try again"
+    return f"unexpected {type(error).__name__} ({error}); please report it with what `cyberhans --debug ...` shows"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import hashlib
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +70,16 @@ _Tap = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ct
 
 
 class Core:
-    """The core for one Spec, with the model of a detector folder if one is given. Safe to share between threads."""
+    """The core for one Spec, with the model of a detector folder if one is given.
+
+    Safe to share between threads: they take turns, window by window, because a model's C keeps its intermediate values
+    in static memory.
+    """
 
     def __init__(self, spec: Spec, folder: Path | None = None) -> None:
         """Raises CyberHansError if nothing can compile, or if the folder's C was made for another Spec."""
         self.spec = spec
-        self._c = _load(*_sources(spec, folder))
+        self._c, self._turn = _load(*_sources(spec, folder))
         self._size = ctypes.c_size_t.in_dll(self._c, "hans_host_size").value
         self._spec = ctypes.c_void_p.in_dll(self._c, "hans_host_spec")
         self._model = ctypes.c_void_p.in_dll(self._c, "hans_host_model")
@@ -128,9 +133,11 @@ class Core:
 
     def _window(self, instance: _Instance, samples: NDArray[np.int16]) -> _Verdict:
         verdict = _Verdict()
-        self._c.hans_restart(instance.hans)
-        used = self._c.hans_push(instance.hans, samples.ctypes.data, len(samples))
-        if used != len(samples) or self._c.hans_poll(instance.hans, ctypes.byref(verdict)) != 1:
+        with self._turn:
+            self._c.hans_restart(instance.hans)
+            used = self._c.hans_push(instance.hans, samples.ctypes.data, len(samples))
+            judged = self._c.hans_poll(instance.hans, ctypes.byref(verdict))
+        if used != len(samples) or judged != 1:
             raise AssertionError("the core did not finish a window with its last sample")
         return verdict
 
@@ -175,7 +182,12 @@ def _sources(spec: Spec, folder: Path | None) -> tuple[list[Path | str], list[Pa
     return [*core_sources(), *generated, binding], [*include, folder]
 
 
-def _load(sources: Sequence[Path | str], include: Sequence[Path]) -> ctypes.CDLL:
+# By path of the library: loading it again gives the same static memory.
+_turns: dict[str, threading.Lock] = {}
+
+
+def _load(sources: Sequence[Path | str], include: Sequence[Path]) -> tuple[ctypes.CDLL, threading.Lock]:
+    """The library and the lock of its static memory."""
     path = compile_library(sources, include)
     try:
         library = ctypes.CDLL(str(path))
@@ -191,7 +203,7 @@ def _load(sources: Sequence[Path | str], include: Sequence[Path]) -> ctypes.CDLL
     library.hans_features.restype, library.hans_features.argtypes = pointer, [pointer]
     library.hans_set_tap.restype, library.hans_set_tap.argtypes = None, [pointer, _Tap, pointer]
     library.hans_error.restype = ctypes.c_char_p
-    return library
+    return library, _turns.setdefault(str(path), threading.Lock())
 
 
 def compiler() -> list[str]:

@@ -124,6 +124,13 @@ def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
             missing = [column for column in needed if column not in (reader.fieldnames or ())]
             if missing:
                 raise CyberHansError(f"{path}: no column {', '.join(missing)}; see recordings/README.md")
-            return list(reader)
+            rows = []
+            for row in reader:
+                if any(row[column] is None for column in needed):
+                    raise CyberHansError(f"{path}: line {reader.line_num}: has too few cells; mend the row")
+                rows.append(row)
+            return rows
     except OSError as error:
         raise CyberHansError(f"{path}: {error.strerror}; a dataset has manifest.csv and protocols.csv") from None
+    except (UnicodeDecodeError, csv.Error) as wrong:
+        raise CyberHansError(f"{path}: not CSV in UTF-8 ({wrong}); save it as that") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +21,35 @@ DETECTORS = ("gaussian", "autoencoder", "forest")
 FALSE_ALARM_RATE = 0.02
 LINK_WINDOWS = 10  # of each test recording, over the link
 HEADER = (
-    f"{'machine':<7} {'detector':<11} {'AUC':>5} {'alarms':>7} {'found':>6} {'flash B':>8} {'RAM B':>7} "
+    f"{'machine':<7} {'detector':<11} {'AUC':>5} {'alarms':>6} {'found':>6} {'flash B':>7} {'RAM B':>6} {'stack B':>7} "
     f"{'instr/window':>12} {'windows':>7}"
 )
 
 
-def demo(board_name: str, out: Path | None, progress: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Train, evaluate, build and verify each detector of each demo machine; one row each, also told to `progress`.
+def demo(board_name: str, out: Path | None, note: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """Train, evaluate, build and verify each detector of each demo machine: one row each, as it is done.
 
-    Falls back to the board `native`, and says so, where the compiler or emulator of `board_name` is missing.
+    `note` is told what it runs on: `native`, and why, where the compiler or emulator of `board_name` is missing.
     """
-    board = boards.board(board_name)
-    missing = boards.missing(board)
-    if missing:
-        board = boards.board("native")
-        compiler = " ".join(boards.compiler(board)[-3:]) or "no compiler"
-        progress(f"{board_name} cannot run here ({missing}).")
-        progress(f"Using `native`: the same firmware as a process, compiled with {compiler}.")
-    progress(f"Demo set: synthetic recordings. Board: {board.title}. False-alarm rate asked for: {FALSE_ALARM_RATE:g}.")
-    progress(HEADER)
-    rows = []
+    board = _runnable(board_name, note)
+    note(f"Demo set: synthetic recordings. Board: {board.title}. False-alarm rate asked for: {FALSE_ALARM_RATE:g}.")
     with tempfile.TemporaryDirectory(prefix="cyberhans-demo-") as scratch:
         for machine in MACHINES:
             protocol = load_protocol(_demo_set(), machine)
             for kind in DETECTORS:
-                rows.append(_run(board, protocol, kind, (out or Path(scratch)) / f"{machine}-{kind}"))
-                progress(_line(rows[-1]))
-    return rows
+                yield _run(board, protocol, kind, (out or Path(scratch)) / f"{machine}-{kind}")
+
+
+def _runnable(board_name: str, note: Callable[[str], None]) -> boards.Board:
+    board = boards.board(board_name)
+    missing = boards.missing(board)
+    if not missing:
+        return board
+    native = boards.board("native")
+    compiler = " ".join(boards.compiler(native)[-3:]) or "no compiler"
+    note(f"{board_name} cannot run here ({missing}).")
+    note(f"Using `native`: the same firmware as a process, compiled with {compiler}.")
+    return native
 
 
 def _demo_set() -> Path:
@@ -57,32 +59,33 @@ def _demo_set() -> Path:
 def _run(board: boards.Board, protocol: Protocol, kind: str, folder: Path) -> dict[str, Any]:
     """One machine, one detector: from recordings to the device's verdicts."""
     first = protocol.train[0]
-    spec = design(size_for_ram(board.ram_bytes), first.rate_hz, first.samples.shape[1], first.segment_len)
-    detector = train(protocol.train, kind=kind, spec=spec, false_alarm_rate=FALSE_ALARM_RATE, seed=0)
-    detector.save(folder)
+    spec = design(size_for_ram(board.ram_bytes), first.rate_hz, first.channels, first.segment_len)
+    detector = train(protocol.train, kind=kind, spec=spec, false_alarm_rate=FALSE_ALARM_RATE, seed=0).save(folder)
     quality = evaluate(detector, protocol)
-    built = build(folder, board.name, folder / "build")
+    built = build(folder, board.name, folder.with_name(f"{folder.name}-{board.name}"))
     tests = protocol.test_normal + protocol.test_anomaly
     outcome = verify_on(f"board:{board.name}", detector, tests, image=built.image, limit=LINK_WINDOWS)
     return {
         "machine": protocol.name,
         "detector": kind,
         "board": board.name,
-        "auc": quality["auc"],
-        "false_alarm_rate": quality["false_alarm_rate"],
-        "detection_rate": quality["detection_rate"],
-        "flash_bytes": built.flash_bytes,
-        "ram_bytes": built.ram_bytes,
+        **{name: quality[name] for name in ("auc", "false_alarm_rate", "detection_rate")},
+        **{name: getattr(built, name) for name in ("flash_bytes", "ram_bytes", "stack_bytes")},
         "instructions_per_window": outcome.instructions,
         "windows": outcome.windows,
         "differing_bits": sum(outcome.differing_bits.values()),
+        "equal": outcome.equal,
+        "first_difference": outcome.first_difference.to_dict() if outcome.first_difference else None,
     }
 
 
-def _line(row: dict[str, Any]) -> str:
-    instructions = f"{row['instructions_per_window']:,}" if row["instructions_per_window"] else "not counted"
+def line(row: dict[str, Any]) -> str:
+    """A row as HEADER's columns, ended by what the device said."""
+    counted, first = row["instructions_per_window"], row["first_difference"]
+    instructions = f"{counted:,}" if counted else "not counted"
     return (
-        f"{row['machine']:<7} {row['detector']:<11} {row['auc']:>5.3f} {row['false_alarm_rate']:>7.1%} "
-        f"{row['detection_rate']:>6.1%} {row['flash_bytes']:>8,} {row['ram_bytes']:>7,} {instructions:>12} "
-        f"{row['windows']:>7}  {row['differing_bits']} differing bits"
+        f"{row['machine']:<7} {row['detector']:<11} {row['auc']:>5.3f} {row['false_alarm_rate']:>6.1%} "
+        f"{row['detection_rate']:>6.1%} {row['flash_bytes']:>7,} {row['ram_bytes']:>6,} {row['stack_bytes'] or '-':>7} "
+        f"{instructions:>12} {row['windows']:>7}  {row['differing_bits']} differing bits"
+        + (f", first in stage {first['stage']} of window {first['window']}" if first else "")
     )

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import struct
 import tempfile
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from cyberhans.tables import emit_tables
 
 SCHEMA = 1
 FEW_RECORDINGS = 4
+ONE_RECORDING = (
+    "threshold from one recording: sessions of a machine differ, expect more false alarms than asked for;"
+    f" record it on at least {FEW_RECORDINGS - 1} more occasions"
+)
 UNCALIBRATED = 1  # flag of struct hans_model
 
 
@@ -96,32 +101,39 @@ class Detector:
             "uncalibrated": self.uncalibrated,
             "windows": self.provenance["windows"],
             "recordings": len(self.provenance["recordings"]),
-            "advice": self._advice(),
+            "warnings": self.warnings,
             "digest": self.digest.hex(),
         }
 
-    def _advice(self) -> str | None:
-        recordings = len(self.provenance["recordings"])
-        if recordings >= FEW_RECORDINGS:
-            return None
-        return f"{FEW_RECORDINGS} or more recordings, made on different days, keep the false-alarm rate better"
+    @property
+    def warnings(self) -> list[str]:
+        """What to know before trusting it, one line each: too few recordings, and what was wrong with them."""
+        origins = self.provenance["recordings"]
+        files = len({part.get("sha256") or number for number, part in enumerate(origins)})  # parts of a file are one
+        few = f"{files} recordings: {FEW_RECORDINGS} or more, made on different days, keep the false-alarm rate better"
+        found = [ONE_RECORDING] if files == 1 else [few] if files < FEW_RECORDINGS else []
+        found += [f"{part['name']}: {reason}" for part in origins for reason in part.get("warnings", ())]
+        return list(dict.fromkeys(found))
 
     def save(self, folder: str | Path) -> Detector:
         """Write the folder, whole or not at all; gives the detector as it lies there.
 
-        An earlier detector at that place is replaced; anything else there is an error.
+        An earlier detector at that place is replaced; anything else there, a file beside it too, is an error.
         """
         folder = Path(folder)
-        _refuse_foreign(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-            made, old = Path(scratch) / "made", Path(scratch) / "old"
-            made.mkdir()
-            for name, content in self._files().items():
-                (made / name).write_bytes(content)
-            if folder.exists():
-                os.replace(folder, old)
-            os.replace(made, folder)
+        files = self._files()
+        try:
+            _refuse_foreign(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+                made = Path(scratch) / "made"
+                made.mkdir()
+                for name, content in files.items():
+                    (made / name).write_bytes(content)
+                _put(made, folder, aside=Path(f"{scratch}.old"))
+        except OSError as error:
+            reason = error.strerror or error
+            raise CyberHansError(f"{folder}: cannot be written: {reason}; choose another --out") from None
         return dataclasses.replace(self, folder=folder)
 
     def _files(self) -> dict[str, bytes]:
@@ -150,6 +162,7 @@ class Detector:
             "threshold": self.threshold,
             "uncalibrated": self.uncalibrated,
             "false_alarm_rate": self.false_alarm_rate,
+            "warnings": self.warnings,
             "digests": {name: digest.hex() for name, digest in digests.items()},
             "spec": self.spec.to_dict(),
             "model": {"prefix": self.model.prefix, "parts": self.model.parts, "ram": self.model.ram},
@@ -177,6 +190,8 @@ def load_detector(folder: str | Path) -> Detector:
             **{name: fields[name] for name in ("kind", "threshold", "uncalibrated", "false_alarm_rate", "provenance")},
         )
         stated = fields["digests"]
+        for name in ("tables.c", "detector.c", "detector.h"):
+            files[name]  # what is compiled must be among the files that were compared
     except (AttributeError, KeyError, TypeError, ValueError) as wrong:
         raise CyberHansError(f"{described}: a field is missing or wrong ({wrong}); train again") from None
     found = {"spec": detector.spec.digest, "model": detector.model.digest, "detector": detector.digest}
@@ -209,10 +224,40 @@ def _read_unchanged(path: Path, digest: str) -> bytes:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    if not folder.exists() or (folder / "detector.json").is_file():
+    """Raise unless there is nothing at `folder`, or an empty folder, or a detector with nothing beside its files."""
+    if not folder.exists():
         return
-    if not folder.is_dir() or any(folder.iterdir()):
-        raise CyberHansError(f"{folder}: exists and is no detector; choose another --out")
+    if not folder.is_dir():
+        raise CyberHansError(f"{folder}: is a file; choose another --out")
+    foreign = {path.name for path in folder.iterdir()} - _listed(folder / "detector.json")
+    if foreign:
+        raise CyberHansError(f"{folder}: holds {min(foreign)}, which no detector has; move it, or choose another --out")
+
+
+def _listed(described: Path) -> set[str]:
+    """The names of a detector's files by its detector.json; none if that is no such thing."""
+    try:
+        return {described.name, *json.loads(described.read_text())["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _put(made: Path, folder: Path, aside: Path) -> None:
+    """Move `made` to `folder`. What was there lies `aside` meanwhile, comes back if that fails, and goes last."""
+    if not folder.exists():
+        os.replace(made, folder)
+        return
+    os.replace(folder, aside)
+    try:
+        os.replace(made, folder)
+    except BaseException:
+        try:
+            os.replace(aside, folder)
+        except OSError as error:
+            reason = error.strerror or error
+            raise CyberHansError(f"{folder}: {reason}; the earlier detector is kept in {aside}") from None
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _npy(array: npt.NDArray[Any]) -> bytes:

@@ -5,19 +5,12 @@ from __future__ import annotations
 from string import Template
 from typing import TYPE_CHECKING
 
-from cyberhans.spec import ARITHMETIC_VERSION
-from cyberhans.tables import spec_symbol
+from cyberhans.tables import spec_symbol, version_check
 
 if TYPE_CHECKING:
     from cyberhans.detector import Detector
 
-INTERFACE_VERSION = 1
-
-VERSION_CHECK = f"""\
-#if HANS_INTERFACE != {INTERFACE_VERSION} || HANS_ARITHMETIC != {ARITHMETIC_VERSION}
-#error "this detector was generated for another version of the core: train it again"
-#endif
-"""
+VERSION_CHECK = version_check("this detector was generated for another version of the core: train it again") + "\n"
 
 _HEADER = Template("""\
 /* A Cyber-Hans detector ($kind). Generated. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +22,7 @@ from cyberhans.messages import (
     NAK,
     PROTOCOL_VERSION,
     REPLY,
+    Event,
     Info,
     Nak,
     Option,
@@ -33,11 +35,16 @@ from cyberhans.messages import (
     Traced,
 )
 from cyberhans.protocol import Packet
+from cyberhans.spec import ARITHMETIC_VERSION
+from cyberhans.tables import INTERFACE_VERSION
 
 BAUD = 115_200
+SHAPE = ("channels", "features", "window", "hop", "rate_mhz")  # INFO has these fields of a Spec
 VERDICTS_ONLY = Option(0)
 ANSWER_SECONDS = (0.3, 0.7, 2.0, 5.0)  # for INFO, asked again and again: a device may still be starting
-PATIENCE_SECONDS = 20.0  # without any packet, while a device works
+PATIENCE_SECONDS = 20.0  # without a reply or a verdict, while a device works
+PARTING_SECONDS = 2.0  # for the reply to RUN at the end
+SMALLEST_BODY = 256  # body_max of SPEC.md section 10.1
 REFUSALS = {
     Refusal.UNKNOWN: "it does not know this request: its firmware is older than this program",
     Refusal.LENGTH: "the request has a wrong length",
@@ -88,17 +95,20 @@ class Device:
 
     def require(self, detector: Detector) -> None:
         """Raise CyberHansError, naming what differs, unless the device holds exactly this detector."""
-        pairs = (
-            ("spec", self.info.spec, detector.spec.digest),
-            ("model", self.info.model, detector.model.digest),
-            ("detector", self.info.detector, detector.digest),
+        info, spec = self.info, detector.spec
+        pairs: tuple[tuple[str, int | bytes, int | bytes], ...] = (
+            ("arithmetic", info.arithmetic, ARITHMETIC_VERSION),
+            ("interface", info.interface, INTERFACE_VERSION),
+            ("spec digest", info.spec, spec.digest),
+            ("model digest", info.model, detector.model.digest),
+            ("detector digest", info.detector, detector.digest),
+            *((name, getattr(info, name), getattr(spec, name)) for name in SHAPE),
+            ("flags", info.flags, detector.flags),
         )
         for what, found, expected in pairs:
             if found != expected:
-                raise CyberHansError(
-                    f"{self.name} holds another detector: {what} digest {found.hex()[:8]}.. differs from "
-                    f"{expected.hex()[:8]}..; build and flash this detector again"
-                )
+                raise CyberHansError(f"{self.name} holds another detector: {what} {_short(found)} differs from "
+                                     f"{_short(expected)}; build and flash this detector again")  # fmt: skip
         if self.info.status != 0:
             raise CyberHansError(f"{self.name}: its core refuses the detector (error {self.info.status}); build again")
 
@@ -121,9 +131,15 @@ class Device:
         """Let it run on its own samples again."""
         self.request(Request.RUN)
 
+    def leave(self) -> None:
+        """The same whatever has happened before, as far as it can be done: a device that is gone is no error."""
+        with suppress(CyberHansError):
+            self._line.write(b"\0")  # ends a packet that was cut short
+            self.request(Request.RUN, seconds=PARTING_SECONDS)
+
     def judgements(self, seconds: float = PATIENCE_SECONDS) -> Iterator[Judgement]:
         """In run mode: verdicts as they come, until none has come for `seconds`."""
-        gatherer = Gatherer(self.name, VERDICTS_ONLY)
+        gatherer = Gatherer(self.name, VERDICTS_ONLY, self.info.channels)
         for packet in self._packets(seconds):
             judgement = gatherer.add(packet) if packet.type >= 0xC0 else None
             if judgement:
@@ -168,11 +184,16 @@ class Device:
             if info.protocol != PROTOCOL_VERSION:
                 raise CyberHansError(f"{self.name} speaks protocol {info.protocol}, this program {PROTOCOL_VERSION}: "
                                      "update the older one")  # fmt: skip
+            if impossible := _impossible(info):
+                raise CyberHansError(
+                    f"{self.name}: the device sent an INFO with {impossible}; build and flash it again"
+                )
             return info
         raise self._silent()
 
     def _silent(self) -> Silent:
-        return Silent(f"{self.name} does not answer; check the cable, the baud rate and that it runs Cyber-Hans")
+        cause = "" if self.emulator else "; check the cable, the baud rate and that it runs Cyber-Hans"
+        return Silent(f"{self.name} does not answer{cause}")
 
     def _send(self, kind: int, body: bytes) -> int:
         self._seq = (self._seq + 1) % 256
@@ -197,15 +218,21 @@ class Device:
         return packet.type == kind | REPLY
 
     def _until(self, kind: int, waiting: deque[int], most: int = 0) -> Iterator[Packet]:
-        """Events, until only `most` of the requests are without a reply."""
+        """Events, until only `most` of the requests are without a reply. Events other than verdicts are no progress."""
         packets = self._packets(PATIENCE_SECONDS)
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while len(waiting) > most:
             packet = next(packets, None)
             if packet is None:
                 raise self._silent()
-            if self._answers(packet, kind, waiting[0]):
+            answered = self._answers(packet, kind, waiting[0])
+            if answered:
                 waiting.popleft()
-            elif packet.type >= 0xC0:
+            if answered or packet.type == Event.VERDICT:
+                deadline = time.monotonic() + PATIENCE_SECONDS
+            elif time.monotonic() > deadline:
+                raise Silent(f"{self.name} sends neither replies nor verdicts; build and flash its firmware again")
+            if packet.type >= 0xC0:
                 yield packet
 
     def _push(self, samples: NDArray[np.int16], credits: int) -> Iterator[Packet]:
@@ -220,7 +247,7 @@ class Device:
 
     def _gather(self, events: Iterator[Packet], options: Option, windows: int) -> Iterator[Judgement]:
         """Judgements in their order: exactly `windows`, each at its place."""
-        gatherer, missed, count = Gatherer(self.name, options), self.missed_events, 0
+        gatherer, missed, count = Gatherer(self.name, options, self.info.channels), self.missed_events, 0
         for event in events:
             judgement = gatherer.add(event)
             if judgement is None:
@@ -229,6 +256,8 @@ class Device:
                 raise CyberHansError(f"{self.name}: window {judgement.window}, sample {judgement.first} came "
                                      f"in place of window {count}; check the line and repeat")  # fmt: skip
             count += 1
+            if count > windows:
+                break
             yield judgement
         gatherer.finish()
         if count != windows or self.missed_events != missed:
@@ -238,6 +267,22 @@ class Device:
 
 class Silent(CyberHansError):
     """No answer in time."""
+
+
+def _impossible(info: Info) -> str | None:
+    """What no device can say of itself, in a few words."""
+    smallest = max(SMALLEST_BODY, 4 + 2 * info.channels)  # one sample frame
+    if info.body_max < smallest:
+        return f"body_max {info.body_max}, less than {smallest}"
+    if info.hop < info.window:
+        return f"hop {info.hop} below window {info.window}"
+    return next(
+        (f"{name} 0" for name in ("channels", "features", "window", "credits") if not getattr(info, name)), None
+    )
+
+
+def _short(value: int | bytes) -> str:
+    return f"{value.hex()[:8]}.." if isinstance(value, bytes) else str(value)
 
 
 def stream(windows: NDArray[np.int16], hop: int) -> NDArray[np.int16]:
@@ -266,7 +311,12 @@ def open_device(url: str, *, image: Path | None = None, counting: bool = False, 
         except BaseException:
             line.close()
             raise
-    except BaseException:
-        if emulator:
-            emulator.close()
+    except BaseException as error:
+        if emulator is None:
+            raise
+        ended = emulator.ended()
+        emulator.close()
+        if isinstance(error, CyberHansError) and (ended or isinstance(error, Silent)):
+            raise CyberHansError(f"{image}: does not run on {emulator.board.name}: {ended or error}; make it by: "
+                                 f"cyberhans build DETECTOR --board {emulator.board.name}") from None  # fmt: skip
         raise

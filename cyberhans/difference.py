@@ -38,7 +38,8 @@ class Difference:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the fields, and both values as hexadecimal digits of their bits."""
-        width = VALUES[Stage[self.stage.upper()]].itemsize * 8
+        mean = self.stage == "verdict" and self.index > 0  # int16, after the anomaly
+        width = 16 if mean else VALUES[Stage[self.stage.upper()]].itemsize * 8
         bits = {f"{side}_hex": _hex(value, width) for side, value in (("device", self.device), ("host", self.host))}
         return asdict(self) | bits
 

@@ -20,17 +20,18 @@ import numpy.typing as npt
 
 from cyberhans import amalgamation, model_source, truth
 from cyberhans.detector import Model
-from cyberhans.detector_source import INTERFACE_VERSION
 from cyberhans.detectors import Features, Fitted
 from cyberhans.detectors.autoencoder import Autoencoder
 from cyberhans.detectors.forest import Forest, path_length
 from cyberhans.detectors.gaussian import Gaussian
 from cyberhans.errors import CyberHansError
-from cyberhans.spec import ARITHMETIC_VERSION, LOADABLE_FEATURES
+from cyberhans.spec import LOADABLE_FEATURES
+from cyberhans.tables import version_check
 
 Edit = tuple[str, str | Callable[[re.Match[str]], str]]
 
 P = "hans_00000000"  # stands for the prefix until the text, and so its digest, is known
+MOST_LEAVES = 1 << 15  # of emlearn's tables
 _patched = threading.Lock()
 
 
@@ -70,8 +71,10 @@ def _head(kind: str) -> str:
     licence = found.read_text("licenses/LICENSE.md") or found.read_text("LICENSE.md")
     if not licence:
         raise CyberHansError("emlearn is installed without its licence, which model.c must carry: install it with pip")
-    return model_source.HEAD.substitute(title=kind, version=found.version, licence=model_source.comment(licence),
-                                        interface=INTERFACE_VERSION, arithmetic=ARITHMETIC_VERSION)  # fmt: skip
+    check = version_check("model.c was generated for another version of the core: train the detector again")
+    return model_source.HEAD.substitute(
+        title=kind, version=found.version, licence=model_source.comment(licence), check=check
+    )
 
 
 @contextlib.contextmanager
@@ -212,7 +215,18 @@ def _without_duplicates(forest: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
         for side in (2, 3):
             if node[side] < 0:
                 node[side] = -1 - order[float(leaves[-1 - node[side]])]
+    _refuse_wide(nodes, len(order))
     return nodes, roots, list(order)
+
+
+def _refuse_wide(nodes: Any, leaves: int) -> None:
+    """Raise where 16 bits cannot hold the number of a leaf or the way to a child; emlearn asserts it, one too far."""
+    jump = max((child - place for place, node in enumerate(nodes) for child in node[2:4]), default=0)
+    if leaves > MOST_LEAVES or jump >= MOST_LEAVES:
+        raise CyberHansError(
+            f"the forest has {leaves:,} different leaves and a child {jump:,} nodes away, below {MOST_LEAVES:,} can be"
+            " written: grow it from fewer windows"
+        )
 
 
 def _float_leaves(match: re.Match[str]) -> str:

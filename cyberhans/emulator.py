@@ -16,12 +16,13 @@ from cyberhans.boards import Board, emulator_command, emulator_missing
 from cyberhans.errors import CyberHansError
 
 START_SECONDS = 10.0
+EXIT_SECONDS = 1.0  # a child's pipes and ports are gone a little before the child
 
 
 class Emulator:
     """Runs `image` on `board` until close() or the end of the `with` block, at the latest until this Python ends.
 
-    `url` is where its serial port will be; an emulator needs a moment to open it.
+    `url` is where its serial port is.
     """
 
     def __init__(self, board: Board, image: Path, counting: bool = False) -> None:
@@ -34,14 +35,21 @@ class Emulator:
         self.board = board
         self.counting = counting and board.bare
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        port = _free_port()
-        command = emulator_command(board, image.resolve(), port, self.counting)
-        self._child = subprocess.Popen(
-            [*_dying_with_parent(board), *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-        )
+        with _listener() as listener:
+            port, number = listener.getsockname()[1], listener.fileno()
+            command = emulator_command(board, image.resolve(), number, self.counting)
+            try:
+                self._child = subprocess.Popen(
+                    [*_dying_with_parent(board), *command],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._complaints,
+                    pass_fds=[number] if board.bare else [],
+                )
+            except OSError as error:
+                self._complaints.close()
+                raise CyberHansError(f"{image}: does not run on {board.name}: {error.strerror}; make it by: "
+                                     f"cyberhans build DETECTOR --board {board.name}") from None  # fmt: skip
         _running.add(self)
         try:
             self.url = f"socket://127.0.0.1:{port}" if board.bare else self._first_line()
@@ -55,9 +63,11 @@ class Emulator:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def ended(self) -> str | None:
-        """Why it runs no more, in a few words; None while it runs."""
-        if self._child.poll() is None:
+    def ended(self, seconds: float = 0.0) -> str | None:
+        """Why it runs no more, in a few words; None if it still runs after `seconds`."""
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
             return None
         self._complaints.seek(0)
         lines = self._complaints.read().decode(errors="replace").strip().splitlines()
@@ -85,13 +95,14 @@ class Emulator:
             line = self._child.stdout.readline().decode(errors="replace").strip()
             if line:
                 return line
-        raise CyberHansError(self.ended() or f"the {self.board.name} image told no serial port; build it again")
+        raise CyberHansError(
+            self.ended(EXIT_SECONDS) or f"the {self.board.name} image told no serial port; build it again"
+        )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _listener() -> socket.socket:
+    """A socket that listens already, for the emulator to inherit: so no other program can take its port meanwhile."""
+    return socket.create_server(("127.0.0.1", 0))
 
 
 def _dying_with_parent(board: Board) -> list[str]:

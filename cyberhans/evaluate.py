@@ -10,6 +10,8 @@ import pandas as pd
 
 from cyberhans.dataset import Protocol
 from cyberhans.detector import Detector
+from cyberhans.errors import CyberHansError
+from cyberhans.recording import refuse_bad
 
 PARTIAL = 0.1  # pauc10: false-alarm rates up to here
 
@@ -17,30 +19,39 @@ Reals = npt.NDArray[np.float64]
 
 
 def evaluate(detector: Detector, protocol: Protocol) -> dict[str, Any]:
-    """Figures over single windows; null where the protocol lacks a class.
+    """Figures over single windows of recordings that refuse_bad() lets pass; at least one of each class.
 
     auc: chance that an anomalous window scores above a normal one. pauc10: area under the same curve up to a
     false-alarm rate of 0.1, standardised so that 0.5 is chance and 1 is perfect (McClish 1989). false_alarm_rate and
-    detection_rate: at the detector's threshold.
+    detection_rate: at the detector's threshold. warnings: the detector's, then those of the test recordings.
     """
+    warnings = _check(protocol)
     table = window_table(detector, protocol)
     anomaly = table["label"] == "anomaly"
     scores = table["score"].to_numpy(np.float64)
     rates = table.groupby("label")["verdict"].mean()
     false_alarms, hits = roc(scores, anomaly.to_numpy())
-    whole = bool(anomaly.any() and not anomaly.all())
     return {
-        "auc": area(false_alarms, hits) if whole else None,
-        "pauc10": standardised_area(false_alarms, hits, PARTIAL) if whole else None,
-        "false_alarm_rate": _float(rates.get("normal")),
-        "detection_rate": _float(rates.get("anomaly")),
+        "auc": area(false_alarms, hits),
+        "pauc10": standardised_area(false_alarms, hits, PARTIAL),
+        "false_alarm_rate": float(rates["normal"]),
+        "detection_rate": float(rates["anomaly"]),
         "windows": {
             "train": detector.provenance["windows"],
             "normal": int((~anomaly).sum()),
             "anomaly": int(anomaly.sum()),
         },
         "uncalibrated": detector.uncalibrated,
+        "warnings": list(dict.fromkeys(detector.warnings + warnings)),
     }
+
+
+def _check(protocol: Protocol) -> list[str]:
+    """Refuse what cannot be measured on; what to warn of."""
+    if not (protocol.test_normal and protocol.test_anomaly):
+        raise CyberHansError(f"protocol {protocol.name}: needs a normal and an anomalous test recording; add one")
+    tests = protocol.test_normal + protocol.test_anomaly
+    return [f"{recording.name}: {reason}" for recording in tests for reason in refuse_bad(recording)]
 
 
 def window_table(detector: Detector, protocol: Protocol) -> pd.DataFrame:
@@ -75,7 +86,3 @@ def standardised_area(false_alarms: Reals, hits: Reals, limit: float) -> float:
     found = area(np.append(false_alarms[:stop], limit), np.append(hits[:stop], at_limit))
     chance = limit * limit / 2
     return 0.5 * (1 + (found - chance) / (limit - chance))
-
-
-def _float(value: Any) -> float | None:
-    return None if value is None else float(value)

@@ -32,16 +32,17 @@ class Judgement:
 class Gatherer:
     """Events in, judgements out. A missing piece is an error: nothing is lost silently."""
 
-    def __init__(self, name: str, options: Option) -> None:
+    def __init__(self, name: str, options: Option, channels: int) -> None:
         self._name = name
         self._options = options
+        self._channels = channels
         self._under_way: Judgement | None = None
 
     def add(self, event: Packet) -> Judgement | None:
         """The judgement that this event completes, if any."""
         if event.type == Event.VERDICT:
             self.finish()
-            self._under_way = _judgement(Verdict.unpack(event.body))
+            self._under_way = self._judgement(Verdict.unpack(event.body))
         elif event.type == Event.FEATURES:
             self._add_features(Features.unpack(event.body))
         elif event.type == Event.COSTS:
@@ -64,6 +65,8 @@ class Gatherer:
     def _add_features(self, part: Features) -> None:
         judgement = self._of(part.window)
         before = judgement.features if judgement.features is not None else np.zeros(0, np.int16)
+        if not part.tail or len(part.tail) % 2 or part.offset + len(part.tail) // 2 > part.total:
+            raise self._malformed(f"FEATURES of {part.total} with {len(part.tail)} bytes from {part.offset} on")
         values = np.frombuffer(part.tail, INT16)
         if part.offset != len(before):
             raise CyberHansError(f"{self._name}: features of window {part.window} have a gap; check the line")
@@ -81,9 +84,14 @@ class Gatherer:
         self._under_way = None
         return judgement
 
+    def _judgement(self, verdict: Verdict) -> Judgement:
+        if verdict.channels != self._channels or len(verdict.tail) != 2 * self._channels:
+            raise self._malformed(f"a VERDICT of {verdict.channels} channels with {len(verdict.tail)} bytes of means "
+                                  f"where INFO says {self._channels} channels")  # fmt: skip
+        return Judgement(
+            verdict.window, verdict.first, verdict.score, verdict.threshold, verdict.anomaly, verdict.flags,
+            np.frombuffer(verdict.tail, INT16),
+        )  # fmt: skip
 
-def _judgement(verdict: Verdict) -> Judgement:
-    mean = np.frombuffer(verdict.tail[: 2 * verdict.channels], INT16)
-    return Judgement(
-        verdict.window, verdict.first, verdict.score, verdict.threshold, verdict.anomaly, verdict.flags, mean
-    )
+    def _malformed(self, what: str) -> CyberHansError:
+        return CyberHansError(f"{self._name}: the device sent {what}; build and flash it again")

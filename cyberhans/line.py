@@ -8,7 +8,7 @@ from collections import deque
 
 import serial
 
-from cyberhans.emulator import START_SECONDS, Emulator
+from cyberhans.emulator import EXIT_SECONDS, START_SECONDS, Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.protocol import Decoder, Packet
 
@@ -25,6 +25,9 @@ class Line:
         self.decoder = Decoder()
         self._arrived: deque[Packet] = deque()
         self._port = self._open(url, baud)
+        self._selectable = _selectable(self._port)
+        if not self._selectable:
+            self._port.timeout = POLL_SECONDS
         self.write(b"\0")  # ends whatever an earlier host left unfinished
 
     def close(self) -> None:
@@ -48,8 +51,11 @@ class Line:
     def _read(self) -> bytes:
         """What has arrived, or nothing after POLL_SECONDS."""
         try:
-            select.select([self._port], [], [], POLL_SECONDS)
-            data = bytes(self._port.read(4096))
+            if self._selectable:
+                select.select([self._port], [], [], POLL_SECONDS)
+                data = bytes(self._port.read(4096))
+            else:
+                data = bytes(self._port.read(max(1, self._port.in_waiting)))
         except (serial.SerialException, OSError) as error:
             raise self._vanished(error) from None
         if not data and self.emulator and self.emulator.ended():
@@ -57,7 +63,7 @@ class Line:
         return data
 
     def _open(self, url: str, baud: int) -> serial.SerialBase:
-        """An emulator may need a moment until its port is there."""
+        """A native image's pty may need a moment until it is there."""
         deadline = time.monotonic() + (START_SECONDS if self.emulator else 0.0)
         while True:
             try:
@@ -71,8 +77,16 @@ class Line:
                 time.sleep(0.02)
 
     def _vanished(self, error: Exception) -> CyberHansError:
-        ended = self.emulator.ended() if self.emulator else None
+        ended = self.emulator.ended(EXIT_SECONDS) if self.emulator else None
         return CyberHansError(f"{self.name}: the device went away ({ended or _reason(error)}); plug it in and repeat")
+
+
+def _selectable(port: serial.SerialBase) -> bool:
+    """Whether select() can wait for it: pyserial's loop:// and rfc2217:// have no file descriptor."""
+    try:
+        return int(port.fileno()) >= 0
+    except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
+        return False
 
 
 def _reason(error: Exception) -> str:

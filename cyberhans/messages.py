@@ -18,7 +18,7 @@ DUMP_BYTES = 128  # bytes of an item in one TRACED reply
 
 
 class Request(enum.IntEnum):
-    """Types below 0x40, but never 0x0A or 0x0D: `?` and a line end ask for the banner."""
+    """Types below 0x20, but never 0x0A or 0x0D: so no packet begins like text, such as `?` and a line end."""
 
     INFO = 0x01
     START = 0x02
@@ -118,7 +118,7 @@ class Info(Message):
     window: U32  # sample frames
     hop: U32  # sample frames
     tick_hz: U32  # unit of COSTS
-    lost: U32  # received bytes lost since power-on
+    lost: U32  # overruns of the receiver since power-on
     broken: U32  # damaged packets dropped since power-on
 
 
@@ -134,7 +134,7 @@ class Taken(Message):
     """Reply to START and SAMPLES, after every event that they caused."""
 
     next: U32  # expected sample index
-    lost: U32  # received bytes lost since power-on
+    lost: U32  # overruns of the receiver since power-on
     credits: U16
     reserved: U16
 

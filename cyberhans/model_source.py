@@ -22,9 +22,7 @@ $licence
 #include <float.h>
 #include <stdbool.h>
 
-#if HANS_INTERFACE != $interface || HANS_ARITHMETIC != $arithmetic
-#error "model.c was generated for another version of the core: train the detector again"
-#endif
+$check
 #if defined(__FAST_MATH__)
 #error "model.c: -ffast-math changes scores; leave it out"
 #endif

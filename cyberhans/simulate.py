@@ -22,7 +22,6 @@ from cyberhans.recording import Recording, save_recording
 from cyberhans.wav import write_whole
 
 MACHINES = tuple(BY_NAME)
-FAULTS = tuple(dict.fromkeys(fault for machine in BY_NAME.values() for fault in machine.faults))
 LONGEST_S = 3600.0
 SLIP = 0.015  # random part of the interval between two impacts
 Array = NDArray[np.float64]

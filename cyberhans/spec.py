@@ -8,7 +8,7 @@ import itertools
 import math
 import struct
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ MAX_FEATURES = 255
 MAX_BANDS = 64
 LOADABLE_FEATURES = 127  # emlearn's loadable trees take no more
 SIZES = ("tiny", "small", "full")
+TINY_CHANNELS = 3
 LONGEST_FRAME = {"tiny": 256, "small": 512, "full": 2048}
 
 
@@ -33,6 +34,20 @@ class Family(enum.IntFlag):
     DIFFERENCES = 4
 
 
+def _check(name: str, value: float, low: float, high: float, unit: str) -> None:
+    if not low <= value <= high:
+        raise CyberHansError(f"{name} {value:g} {unit}".rstrip() + f": must be {low:g} to {high:g}")
+
+
+def _check_rate(rate_hz: float) -> None:
+    _check("rate", rate_hz, 100, 100_000, "Hz")
+
+
+def _check_length(length: int) -> None:
+    if length not in FRAME_LENGTHS:
+        raise CyberHansError(f"frame length {length}: choose one of {', '.join(map(str, FRAME_LENGTHS))}")
+
+
 @dataclass(frozen=True)
 class Frame:
     """One frame length and its band edges in bins: band b is a triangle from edges[b] over edges[b+1] to edges[b+2]."""
@@ -41,8 +56,7 @@ class Frame:
     edges: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if self.length not in FRAME_LENGTHS:
-            raise CyberHansError(f"frame length {self.length}: choose one of {', '.join(map(str, FRAME_LENGTHS))}")
+        _check_length(self.length)
         if not 1 <= self.bands <= MAX_BANDS:
             raise CyberHansError(f"frame of {self.length} has {self.bands} bands: choose 1 to {MAX_BANDS}")
         rising = all(a < b for a, b in itertools.pairwise(self.edges))
@@ -68,10 +82,10 @@ class Spec:
     frames: tuple[Frame, ...]
 
     def __post_init__(self) -> None:
-        self._check("rate", self.rate_mhz / 1000, 100, 100_000, "Hz")
-        self._check("channels", self.channels, 1, 6, "")
-        self._check("window", self.window, 64, MAX_WINDOW, "samples")
-        self._check("hop", self.hop, self.window, MAX_WINDOW, "samples")
+        _check_rate(self.rate_mhz / 1000)
+        _check("channels", self.channels, 1, 6, "")
+        _check("window", self.window, 64, MAX_WINDOW, "samples")
+        _check("hop", self.hop, self.window, MAX_WINDOW, "samples")
         lengths = [frame.length for frame in self.frames]
         if len(lengths) not in (1, 2) or lengths != sorted(set(lengths)):
             raise CyberHansError(f"frame lengths {lengths}: give one or two different ones, short first")
@@ -79,11 +93,6 @@ class Spec:
             raise CyberHansError(f"window of {self.window} samples is shorter than its frame of {lengths[-1]}")
         if self.features > MAX_FEATURES:
             raise CyberHansError(f"{self.features} features: at most {MAX_FEATURES}; take fewer bands or families")
-
-    @staticmethod
-    def _check(name: str, value: float, low: float, high: float, unit: str) -> None:
-        if not low <= value <= high:
-            raise CyberHansError(f"{name} {value:g} {unit}".rstrip() + f": must be {low:g} to {high:g}")
 
     @property
     def rate_hz(self) -> float:
@@ -156,23 +165,39 @@ class Spec:
         """From to_dict(), or with a frame's `bands`, `scale`, `low_hz`, `high_hz` in place of its `edges`."""
         try:
             rate = float(fields["rate_hz"])
+            _check_rate(rate)
             window = int(fields["window"])
             return cls(
                 rate_mhz=round(rate * 1000),
                 channels=int(fields["channels"]),
                 window=window,
                 hop=int(fields.get("hop", window)),
-                families=Family(sum(Family[name.upper()] for name in fields.get("families", []))),
+                families=_families(fields.get("families", [])),
                 frames=tuple(_frame_from_dict(frame, rate) for frame in fields["frames"]),
             )
         except KeyError as missing:
-            raise CyberHansError(f"Spec: unknown or missing field {missing}; see SPEC.md section 2") from None
-        except (TypeError, ValueError) as wrong:
+            raise CyberHansError(f"Spec: missing field {missing}; see SPEC.md section 2") from None
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as wrong:
             raise CyberHansError(f"Spec: {wrong}; see SPEC.md section 2") from None
+
+
+def _families(names: Iterable[object]) -> Family:
+    """Names to flags; an unknown one, or one that stands twice, is an error."""
+    known = {family.name.lower(): family for family in Family if family.name}
+    found = Family(0)
+    for name in names:
+        family = known.get(str(name).lower())
+        if family is None:
+            raise CyberHansError(f"Spec: family {name!r}: choose {', '.join(known)}")
+        if family in found:
+            raise CyberHansError(f"Spec: family {name!r} stands twice; name it once")
+        found |= family
+    return found
 
 
 def _frame_from_dict(fields: Mapping[str, Any], rate_hz: float) -> Frame:
     length = int(fields["length"])
+    _check_length(length)
     if "edges" in fields:
         return Frame(length, tuple(int(edge) for edge in fields["edges"]))
     return Frame(length, band_edges(length, rate_hz, int(fields["bands"]), fields.get("scale", "log"),
@@ -183,11 +208,15 @@ def load_spec(path: str | Path) -> Spec:
     """Read a Spec from a TOML file with the fields of Spec.to_dict()."""
     try:
         with open(path, "rb") as file:
-            return Spec.from_dict(tomllib.load(file))
+            fields = tomllib.load(file)
     except OSError as error:
         raise CyberHansError(f"{path}: {error.strerror}; --spec takes auto, tiny, small, full or a TOML file") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOML is UTF-8 too
         raise CyberHansError(f"{path}: not TOML: {error}") from None
+    try:
+        return Spec.from_dict(fields)
+    except CyberHansError as wrong:
+        raise CyberHansError(f"{path}: {wrong}") from None
 
 
 def band_edges(
@@ -238,10 +267,13 @@ def design(size: str, rate_hz: float, channels: int, segment_len: int) -> Spec:
     Window: 2 s where segments last 30 s or more, else 0.2 s, but at least 1024 samples and at most the segment.
     Frames: the longest is the largest power of two within half a window and the size's limit (full with several
     channels: 1024); `full` adds a short one, a quarter of it and at most 256. Bands are log-spaced. Statistics always;
-    channel differences where all features then stay within 127.
+    channel differences where all features then stay within 127. `tiny` takes no more than 3 channels.
     """
     if size not in SIZES:
         raise CyberHansError(f"spec {size!r}: choose auto, {', '.join(SIZES)} or a TOML file")
+    if size == "tiny" and channels > TINY_CHANNELS:
+        raise CyberHansError(f"spec tiny: at most {TINY_CHANNELS} channels, the stream has {channels}; take small")
+    _check_rate(rate_hz)
     seconds = 2.0 if segment_len >= 30 * rate_hz else 0.2
     window = min(segment_len, MAX_WINDOW, max(1024, round(seconds * rate_hz)))
     if window < 2 * FRAME_LENGTHS[0]:

@@ -24,6 +24,9 @@ ADDRESSES = (2, 47, 48)  # R_ARM_ABS32, R_ARM_THM_MOVW_ABS_NC, _MOVT_ABS
 # What an exception puts on the stack, with the word that aligns it to 8 bytes: Armv6-M and Armv7-M Architecture
 # Reference Manuals, "Exception entry behavior"; 8 words, or 26 where there is a floating-point unit.
 EXCEPTION_BYTES = {False: 36, True: 108}
+# Reserved beyond what was found, in case this reading of the objects misses something: a stub that the linker puts
+# between a call and its target (one for Armv6-M pushes registers), or an instruction in a form not known below.
+MARGIN_BYTES = 64
 PASSED_BYTES = 16  # r0 to r3, stored by a function that takes a struct by value; not in the compiler's figure
 
 _PUSH = re.compile(r"\b(?:push(?:\.w)?|stmdb(?:\.w)?\s+sp!,)\s*\{(.*)\}")
@@ -46,7 +49,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Stack:
-    """Bytes for the deepest path of calls and the deepest interrupt on top of it; and that path, from reset on."""
+    """Bytes for the deepest path of calls, the deepest interrupt on top of it and the margin; and that path."""
 
     bytes: int
     path: tuple[str, ...]
@@ -65,7 +68,7 @@ def deepest(image: Footprint, board: Board) -> Stack:
     handlers = {target for section in image.kept if section.name.startswith(KEPT)
                 for target in graph.targets(section, ADDRESSES) if target is not reset}  # fmt: skip
     interrupt = max((graph.depth(handler, ())[0] for handler in handlers), default=0)
-    total = depth + interrupt + EXCEPTION_BYTES[board.float_unit]
+    total = depth + interrupt + EXCEPTION_BYTES[board.float_unit] + MARGIN_BYTES
     return Stack((total + 7) // 8 * 8, path)
 
 

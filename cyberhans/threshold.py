@@ -25,8 +25,11 @@ class Threshold:
 def rank(windows: int, false_alarm_rate: float) -> int:
     """k = floor((windows + 1) * rate): the k-th largest score of so many is the threshold; 0 means too few.
 
-    Of exchangeable normal windows a new one exceeds it with probability at most `rate` (split conformal prediction,
-    Vovk, Gammerman and Shafer 2005). The rate counts as the decimal number it is written as.
+    Were all scores by one model that learnt none of the windows, a new window exchangeable with them would exceed it
+    with probability at most `rate` (split conformal prediction, Vovk, Gammerman and Shafer 2005). They are by up to
+    five models, each on windows that it did not learn, and the detector learns all: cross-conformal (Vovk 2015), the
+    rate is kept approximately. Windows of one session are not exchangeable with those of the next: see folds().
+    The rate counts as the decimal number it is written as.
     """
     return int((windows + 1) * _exact(false_alarm_rate))
 
@@ -61,7 +64,8 @@ def folds(recording_of: npt.NDArray[np.intp]) -> Iterator[tuple[npt.NDArray[np.b
     """(learn, leave out) masks over windows, at most five pairs; every window is left out once.
 
     Whole recordings are left out where there are several, since windows of one recording are alike. Of a single one,
-    consecutive blocks are, and the window on either side of the block is not learnt from.
+    consecutive blocks are, and the window on either side of the block is not learnt from: such scores say nothing of
+    how sessions differ, and the detector warns of it.
     """
     recordings = np.unique(recording_of)
     count = len(recording_of)

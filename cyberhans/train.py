@@ -36,7 +36,7 @@ def train(
     false_alarm_rate: per window, above 0 and up to 0.5; too few windows for it are an error unless `uncalibrated`.
     seed: 0 to 2^24. Same recordings, Spec and seed give the same bytes. method, dtype: see emit().
     """
-    _check(recordings, seed)
+    warnings = _check(recordings, seed)
     windows = [recording.windows(spec) for recording in recordings]
     counts = [len(part) for part in windows]
     if rank(sum(counts), false_alarm_rate) == 0 and not uncalibrated:
@@ -54,7 +54,7 @@ def train(
         golden=np.stack([_window(windows, k) for k in chosen]),
         golden_features=features[chosen],
         golden_score=np.zeros(len(chosen), np.int32),
-        provenance=_provenance(recordings, counts, seed, guard),
+        provenance=_provenance(recordings, counts, warnings, seed, guard),
     )  # fmt: skip
     return dataclasses.replace(detector, golden_score=detector.core().run(detector.golden).score)
 
@@ -70,7 +70,8 @@ def left_out_scores(
     return scores
 
 
-def _check(recordings: Sequence[Recording], seed: int) -> None:
+def _check(recordings: Sequence[Recording], seed: int) -> list[list[str]]:
+    """Refuse what cannot be learnt from; what to warn of, by recording."""
     if not recordings:
         raise CyberHansError("no recordings to learn from: give at least one labelled normal")
     if not 0 <= seed <= MOST_SEED:
@@ -86,7 +87,7 @@ def _check(recordings: Sequence[Recording], seed: int) -> None:
         if abs(recording.rate_hz / first.rate_hz - 1) > RATE_TOLERANCE:
             raise CyberHansError(f"{recording.name} has {recording.rate_hz:g} Hz, {first.name} has"
                                  f" {first.rate_hz:g} Hz: train on recordings of one rate")  # fmt: skip
-        refuse_bad(recording)
+    return [[str(reason) for reason in refuse_bad(recording)] for recording in recordings]
 
 
 def _window(windows: Sequence[npt.NDArray[np.int16]], place: int) -> npt.NDArray[np.int16]:
@@ -98,11 +99,13 @@ def _window(windows: Sequence[npt.NDArray[np.int16]], place: int) -> npt.NDArray
     raise IndexError(place)
 
 
-def _provenance(recordings: Sequence[Recording], counts: list[int], seed: int, guard: dict[str, Any]) -> dict[str, Any]:
+def _provenance(
+    recordings: Sequence[Recording], counts: list[int], warnings: list[list[str]], seed: int, guard: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "seed": seed,
         "windows": sum(counts),
-        "recordings": [_origin(*pair) for pair in zip(recordings, counts, strict=True)],
+        "recordings": [_origin(*row) for row in zip(recordings, counts, warnings, strict=True)],
         "agreement_with_scikit_learn": guard,
         "versions": {
             "cyberhans": __version__,
@@ -112,7 +115,7 @@ def _provenance(recordings: Sequence[Recording], counts: list[int], seed: int, g
     }
 
 
-def _origin(recording: Recording, windows: int) -> dict[str, Any]:
+def _origin(recording: Recording, windows: int, warnings: list[str]) -> dict[str, Any]:
     return {
         "name": recording.name,
         "sha256": recording.sha256,
@@ -122,4 +125,5 @@ def _origin(recording: Recording, windows: int) -> dict[str, Any]:
         "first_frame": recording.first_frame,
         "frames": recording.frames,
         "windows": windows,
+        "warnings": warnings,
     }

@@ -21,7 +21,7 @@ from cyberhans.difference import Difference, find_difference
 from cyberhans.errors import CyberHansError
 from cyberhans.judgement import Judgement
 from cyberhans.messages import Option
-from cyberhans.recording import Recording
+from cyberhans.recording import Recording, refuse_bad
 from cyberhans.spec import Spec
 
 COUNTED_WINDOWS = 5  # whose instructions are counted
@@ -37,6 +37,9 @@ class Verification:
     first_difference       None if all bits agree, those of the first window's stages included
     instructions_per_window  by stage and `total`, medians of a few windows, with about 20 at each stage's end for the
                            look at the clock; None where nothing counts them
+    alarms                 windows whose verdict is an anomaly
+    highest_score          of all windows, and the threshold: octaves
+    warnings               the detector's
     """
 
     device: str
@@ -44,7 +47,11 @@ class Verification:
     differing_bits: dict[str, int]
     first_difference: Difference | None
     instructions_per_window: dict[str, int] | None
+    alarms: int
+    highest_score: float
+    threshold: float
     uncalibrated: bool
+    warnings: list[str]
 
     @property
     def equal(self) -> bool:
@@ -75,10 +82,26 @@ def verify(
     device.require(detector)
     windows = gather_windows(source, detector.spec, limit)
     core = detector.core()
-    first = find_difference(device, core, windows[0], 0)
     expected = core.run(windows)
+    try:
+        bits, first = _differing(detector, device, core, windows, expected, bulk)
+    finally:
+        device.leave()
+    return Verification(
+        device.name, len(windows), bits, first, instructions_per_window=None, alarms=int(expected.verdict.sum()),
+        highest_score=int(expected.score.max()) / 65536, threshold=detector.threshold / 65536,
+        uncalibrated=detector.uncalibrated, warnings=detector.warnings,
+    )  # fmt: skip
+
+
+def _differing(
+    detector: Detector, device: Device, core: Core, windows: NDArray[np.int16], expected: Results, bulk: bool
+) -> tuple[dict[str, int], Difference | None]:
+    """How many bits differ, and where they begin to."""
+    first = find_difference(device, core, windows[0], 0)
     bits = {"features": 0, "score": 0, "verdict": 0}
     for number, judgement in enumerate(_replay(device, windows, bulk)):
+        _require_settings(judgement, detector, number)
         found = _compare(judgement, expected, number)
         for name, count in found.items():
             bits[name] += count
@@ -86,7 +109,7 @@ def verify(
             first = _direct(judgement, expected, number, core)
     if first and first.window > 0:  # seen in what came out: now find where it began
         first = find_difference(device, core, windows[first.window], first.window) or first
-    return Verification(device.name, len(windows), bits, first, None, detector.uncalibrated)
+    return bits, first
 
 
 def verify_on(
@@ -95,16 +118,17 @@ def verify_on(
 ) -> Verification:  # fmt: skip
     """Open the device, verify, and on an emulated board count instructions. board:NAME without an image: build it."""
     target = board(url.removeprefix("board:")) if url.startswith("board:") else None
+    windows = gather_windows(recordings, detector.spec, limit)
     with tempfile.TemporaryDirectory(prefix="cyberhans-") as scratch:
         if target and image is None:
             image = _build(detector, target, Path(scratch))
         with open_device(url, image=image) as device:
-            outcome = verify(detector, recordings, device, limit=limit, bulk=bulk)
+            outcome = verify(detector, windows, device, bulk=bulk)
         if target is None or not target.bare:
             return outcome
-        windows = gather_windows(recordings, detector.spec, COUNTED_WINDOWS)[:COUNTED_WINDOWS]
         with open_device(url, image=image, counting=True) as device:
-            return dataclasses.replace(outcome, instructions_per_window=count_instructions(device, target, windows))
+            counts = count_instructions(device, target, windows[:COUNTED_WINDOWS])
+        return dataclasses.replace(outcome, instructions_per_window=counts)
 
 
 def count_instructions(device: Device, target: Board, windows: NDArray[np.int16]) -> dict[str, int]:
@@ -121,10 +145,15 @@ def count_instructions(device: Device, target: Board, windows: NDArray[np.int16]
 def gather_windows(
     source: Sequence[Recording] | NDArray[np.int16], spec: Spec, limit: int | None = None
 ) -> NDArray[np.int16]:
-    """int16 (k, n, channels) of recordings, `limit` of each at most, or of an array. Raises CyberHansError if k = 0."""
+    """int16 (k, n, channels) of recordings, `limit` of each at most, or the first of an array.
+
+    Raises CyberHansError if k = 0, and on a recording that refuse_bad() refuses.
+    """
     if isinstance(source, np.ndarray):
         windows = source[:limit]
     else:
+        for recording in source:
+            refuse_bad(recording)
         parts = [recording.windows(spec)[:limit] for recording in source]
         windows = np.concatenate(parts) if parts else np.zeros((0, spec.window, spec.channels), np.int16)
     if len(windows) == 0:
@@ -169,11 +198,22 @@ def _replay(device: Device, windows: NDArray[np.int16], bulk: bool) -> Iterator[
         yield from device.replay_file(path, len(windows))
 
 
+def _require_settings(judgement: Judgement, detector: Detector, number: int) -> None:
+    """The threshold and flags by which the device judges are the detector's."""
+    for name in ("threshold", "flags"):
+        found, expected = getattr(judgement, name), getattr(detector, name)
+        if found != expected:
+            raise CyberHansError(f"window {number}: the device sent {name} {found}, the detector has {expected}; "
+                                 "build and flash it again")  # fmt: skip
+
+
 def _compare(judgement: Judgement, expected: Results, number: int) -> dict[str, int]:
     """How many bits of one window differ."""
     features = judgement.features
     if features is None or features.shape != expected.features[number].shape:
         raise CyberHansError(f"window {number}: the device sent a wrong number of features; build and flash it again")
+    if judgement.mean.shape != expected.mean[number].shape:
+        raise CyberHansError(f"window {number}: the device sent a wrong number of means; build and flash it again")
     verdict = judgement.anomaly ^ int(expected.verdict[number])
     return {
         "features": _bits(features ^ expected.features[number]),

@@ -114,6 +114,7 @@ def test_bands_of_quiet_noise() -> None:
     assert error[share > 1e-4].max() <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.recordings
 def test_bands_of_real_frames(recordings: Path) -> None:
     """From 16 LSB rms: within 6/256 octave above -60 dB of the frame's power (DC included), 2/256 above -40 dB."""
@@ -168,6 +169,7 @@ def test_statistics_of_noise(draw: str, spread: float) -> None:
     assert statistics_error(moving) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.recordings
 def test_statistics_of_real_windows(recordings: Path) -> None:
     assert statistics_error(real_frames(recordings, quietest=0.01)) <= 2

@@ -6,7 +6,9 @@ import wave
 from pathlib import Path
 
 import numpy as np
-from command import Outcome, cyberhans
+import pytest
+from command import Outcome
+from command import cyberhans as command
 
 RATE = 3200
 
@@ -26,7 +28,7 @@ def noise(seconds: float, channels: int = 1, rate: int = RATE, seed: int = 0) ->
 
 
 def train(*files: Path, rate: float = 0.1, extra: tuple[object, ...] = (), out: Path) -> Outcome:
-    return cyberhans(
+    return command(
         "train", *files, "--detector", "gaussian", "--spec", "tiny", "--false-alarms", rate, "--out", out, *extra
     )
 
@@ -114,19 +116,19 @@ def test_uncalibrated_goes_on_and_every_output_says_so(tmp_path: Path) -> None:
 def test_unknown_detector_board_and_spec(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", noise(20))
     base = ("train", path, "--false-alarms", "0.1", "--out", tmp_path / "d")
-    assert_one_line(cyberhans(*base, "--detector", "oracle"), "oracle", "autoencoder")
-    assert_one_line(cyberhans(*base, "--board", "microbyte"), "microbyte", "microbit")
-    assert_one_line(cyberhans(*base, "--spec", "none.toml"), "none.toml")
+    assert_one_line(command(*base, "--detector", "oracle"), "oracle", "autoencoder")
+    assert_one_line(command(*base, "--board", "microbyte"), "microbyte", "microbit")
+    assert_one_line(command(*base, "--spec", "none.toml"), "none.toml")
 
 
 def test_usage_errors_exit_2(tmp_path: Path) -> None:
-    assert cyberhans("train").code == 2
-    assert cyberhans("train", "--false-alarms", "0.1", "--out", tmp_path).code == 2
-    assert cyberhans("frobnicate").code == 2
+    assert command("train").code == 2
+    assert command("train", "--false-alarms", "0.1", "--out", tmp_path).code == 2
+    assert command("frobnicate").code == 2
 
 
 def test_no_detector_there(tmp_path: Path) -> None:
-    assert_one_line(cyberhans("build", tmp_path / "none", "--board", "native", "--out", tmp_path / "b"), "none")
+    assert_one_line(command("build", tmp_path / "none", "--board", "native", "--out", tmp_path / "b"), "none")
 
 
 def test_out_is_something_else(tmp_path: Path) -> None:
@@ -135,3 +137,19 @@ def test_out_is_something_else(tmp_path: Path) -> None:
     (tmp_path / "d" / "thesis.txt").write_text("do not lose me")
     assert_one_line(train(path, out=tmp_path / "d"), "d")
     assert (tmp_path / "d" / "thesis.txt").read_text() == "do not lose me"
+
+
+def test_what_nobody_foresaw_is_one_line_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import cyberhans.inspection
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division\nby zero")
+
+    path = write_wav(tmp_path / "a.wav", noise(2))
+    monkeypatch.setattr(cyberhans.inspection, "inspect", fail)
+    assert_one_line(command("inspect", path), "ZeroDivisionError", "division by zero", "--debug")
+
+
+def test_a_full_disk_or_a_missing_permission_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert_one_line(command("simulate", "fan", "--seconds", "1", "--out", tmp_path / "file" / "x.wav"), "file")

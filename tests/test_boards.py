@@ -79,11 +79,11 @@ def test_ticks_become_instructions() -> None:
 
 
 @pytest.mark.parametrize("row", BARE, ids=lambda row: row.name)
-def test_the_emulator_gets_image_and_port_as_whole_arguments(row: Board) -> None:
+def test_the_emulator_gets_image_and_line_as_whole_arguments(row: Board) -> None:
     image = Path("/a folder/with {braces}.elf")
     plain = boards.emulator_command(row, image, 5555)
     assert str(image) in plain and "-icount" not in plain
-    assert any(part.startswith("tcp:127.0.0.1:5555,") for part in plain)
+    assert any("fd=5555" in part.split(",") for part in plain)
     counting = boards.emulator_command(row, image, 5555, icount=True)
     place = counting.index("-icount")
     assert counting[place + 1] == f"shift={row.icount_shift}"

@@ -135,6 +135,7 @@ def test_silence_and_constants_give_zeros() -> None:
     assert results.mean.tolist() == [[-32768, -32768]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lengths", [(64, 128), (256, 512), (1024, 2048)])
 def test_results_do_not_depend_on_optimisation_or_multiplier(lengths: tuple[int, int], tmp_path: Path) -> None:
     spec = spec_of(2, *lengths)
@@ -211,6 +212,37 @@ def test_threads_share_a_core() -> None:
     np.testing.assert_array_equal(parallel, core.features(windows))
 
 
+STATIC_MODEL = """\
+#include <stdint.h>
+
+static volatile uint32_t sum; /* emlearn's inference code keeps its intermediate values in such places */
+
+int32_t entry_a(const int16_t *f, uint32_t *p);
+
+int32_t entry_a(const int16_t *f, uint32_t *p)
+{
+    (void)p;
+    sum = 0;
+    for (int i = 0; i < 20000; i++) {
+        sum += (uint32_t)f[i % 3];
+    }
+    return (int32_t)sum;
+}
+"""
+
+
+def test_threads_share_a_model_that_keeps_values_in_static_memory(tmp_path: Path) -> None:
+    """Two cores of one folder: the library, and so its static memory, is one."""
+    spec = SPECS["64"]
+    write_detector(tmp_path, spec, spec, STATIC_MODEL)
+    cores, windows = [Core(spec, tmp_path), Core(spec, tmp_path)], noise(spec, 64)
+    expected = cores[0].run(windows)
+    assert len(set(expected.score.tolist())) > 32
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda i: cores[i % 2].run(windows), range(8)):
+            np.testing.assert_array_equal(found.score, expected.score)
+
+
 def test_a_detector_folder_of_another_spec_is_refused(tmp_path: Path) -> None:
     ours, other = SPECS["64"], SPECS["128"]
     write_detector(tmp_path, other, other)
@@ -225,14 +257,18 @@ def test_a_detector_folder_of_another_spec_is_refused(tmp_path: Path) -> None:
         Core(ours, tmp_path)
 
 
-def write_detector(folder: Path, tables_of: Spec, model_of: Spec) -> None:
-    """A detector whose score is always 77, one above its threshold."""
+MODEL_77 = """\
+#include <stdint.h>
+int32_t entry_a(const int16_t *f, uint32_t *p);
+int32_t entry_a(const int16_t *f, uint32_t *p) { (void)f; (void)p; return 77; }
+"""
+
+
+def write_detector(folder: Path, tables_of: Spec, model_of: Spec, model: str = MODEL_77) -> None:
+    """A detector whose score is always 77, one above its threshold, or another model's."""
     digest = ", ".join(map(str, model_of.digest))
     (folder / "tables.c").write_text(emit_tables(tables_of))
-    (folder / "model.c").write_text(
-        "#include <stdint.h>\nint32_t entry_a(const int16_t *f, uint32_t *p);\n"
-        "int32_t entry_a(const int16_t *f, uint32_t *p) { (void)f; (void)p; return 77; }\n"
-    )
+    (folder / "model.c").write_text(model)
     (folder / "detector.h").write_text(
         f'#include "hans.h"\nextern const struct hans_spec {spec_symbol(tables_of)};\n'
         f"#define HANS_DETECTOR_SPEC {spec_symbol(tables_of)}\n"
@@ -280,6 +316,7 @@ def test_a_changed_header_is_noticed(empty_cache: Path, tmp_path: Path) -> None:
     assert compile_library([source], [tmp_path]) != first
 
 
+@pytest.mark.slow
 def test_a_broken_cache_entry_is_made_again(empty_cache: Path) -> None:
     # In another process: a library that this one has loaded must not be cut short under it.
     spec = "Spec(8000000, 1, 64, 64, Family(0), (Frame(64, (1, 2, 3)),))"

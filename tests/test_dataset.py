@@ -127,6 +127,23 @@ def test_unknown_roles_missing_roles_and_missing_files_are_refused(folder: Path)
     assert "No such file" in refusal(folder)
 
 
+@pytest.mark.parametrize("name", ["manifest.csv", "protocols.csv"])
+@pytest.mark.parametrize(("garbage", "words"), [
+    (b"caf\xe9,1,2,3,4\n", "not CSV in UTF-8"),
+    (b'"' + b"x" * 200_000 + b'",1\n', "not CSV in UTF-8"),
+])  # fmt: skip
+def test_a_table_that_is_no_csv_is_refused(folder: Path, name: str, garbage: bytes, words: str) -> None:
+    (folder / name).write_bytes((folder / name).read_bytes() + garbage)
+    told = refusal(folder)
+    assert words in told and name in told
+
+
+def test_a_row_with_too_few_cells_is_refused(folder: Path) -> None:
+    (folder / "protocols.csv").write_text((folder / "protocols.csv").read_text() + "rig/point,train_normal\n")
+    assert "protocols.csv: line 7: has too few cells" in refusal(folder)
+    assert "line 7" in refusal(folder, "rig/none")
+
+
 def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     assert "a dataset has manifest.csv and protocols.csv" in refusal(tmp_path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -89,6 +90,16 @@ def test_a_changed_file_is_named(folder: Path, name: str) -> None:
         load_detector(folder)
 
 
+def test_what_is_compiled_must_be_among_the_files_compared(folder: Path) -> None:
+    path = folder / "detector.json"
+    fields = json.loads(path.read_text())
+    for name in ("tables.c", "detector.c", "detector.h"):
+        files = {other: digest for other, digest in fields["files"].items() if other != name}
+        path.write_text(json.dumps(fields | {"files": files}))
+        with pytest.raises(CyberHansError, match=rf"missing or wrong \('{name}'\)"):
+            load_detector(folder)
+
+
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "model.c").unlink()
     with pytest.raises(CyberHansError, match=r"model\.c: No such file"):
@@ -103,6 +114,7 @@ def test_a_missing_file_is_named(folder: Path) -> None:
         ("spec", replace(SPEC, hop=300).to_dict(), "spec digest"),
         ("schema", 2, "schema 1"),
         ("files", None, "missing or wrong"),
+        ("files", {}, "missing or wrong"),
         ("model", {"prefix": "x"}, "missing or wrong"),
     ],
 )
@@ -123,18 +135,37 @@ def test_no_description(folder: Path, content: str) -> None:
 
 
 def test_an_earlier_detector_is_replaced_whole(made: Detector, folder: Path) -> None:
-    (folder / "stale.npy").write_bytes(b"x")
+    """Also one of other files, as another kind has."""
+    replace(made, arrays={"weights": np.ones(3)}).save(folder)
+    assert (folder / "weights.npy").exists()
     replace(made, threshold=7).save(folder)
     assert load_detector(folder).threshold == 7
     assert {path.name for path in folder.iterdir()} == FILES
+    assert [path.name for path in folder.parent.iterdir()] == ["detector"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "build", "stale.npy"])
+def test_what_lies_beside_a_detectors_files_is_not_lost(made: Detector, folder: Path, name: str) -> None:
+    (folder / name).mkdir() if name == "build" else (folder / name).write_text("precious")
+    with pytest.raises(CyberHansError, match=rf"holds {name}, .* choose another --out"):
+        replace(made, threshold=7).save(folder)
+    assert (folder / name).exists() and load_detector(folder).threshold == made.threshold
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "3", "no JSON"])
+def test_a_stranger_called_detector_json_is_not_overwritten(made: Detector, tmp_path: Path, content: str) -> None:
+    (tmp_path / "detector.json").write_text(content)
+    with pytest.raises(CyberHansError, match=r"holds detector\.json"):
+        made.save(tmp_path)
+    assert (tmp_path / "detector.json").read_text() == content
 
 
 def test_anything_else_is_not_overwritten(made: Detector, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("precious")
     (tmp_path / "file").write_text("precious")
-    for name in ("thesis", "file"):
-        with pytest.raises(CyberHansError, match="is no detector"):
+    for name, words in (("thesis", r"holds chapter\.txt"), ("file", "is a file")):
+        with pytest.raises(CyberHansError, match=words):
             made.save(tmp_path / name)
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == (tmp_path / "file").read_text() == "precious"
     (tmp_path / "empty").mkdir()
@@ -148,9 +179,56 @@ def test_an_interrupted_save_leaves_the_old_one(made: Detector, folder: Path, mo
         raise OSError("no space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(CyberHansError, match="detector: cannot be written: no space"):
         replace(made, threshold=7).save(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == ["detector"]
+
+
+def fail_move(monkeypatch: pytest.MonkeyPatch, failing: set[int]) -> None:
+    """Let the moves of these numbers, from 1, fail as on a full disk."""
+    moves, real = iter(range(1, 10)), os.replace
+
+    def move(source: Path, target: Path) -> None:
+        if next(moves) in failing:
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", move)
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_move_that_fails_leaves_the_old_one(
+    made: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    fail_move(monkeypatch, {failing})
+    with pytest.raises(CyberHansError, match="detector: cannot be written: No space left"):
+        replace(made, threshold=7).save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == ["detector"]
+
+
+def test_an_old_one_that_cannot_come_back_is_kept_and_named(
+    made: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_move(monkeypatch, {2, 3})
+    with pytest.raises(CyberHansError, match="No space left on device; the earlier detector is kept in ") as error:
+        replace(made, threshold=7).save(folder)
+    assert load_detector(str(error.value).split("kept in ")[1]).threshold == made.threshold
+
+
+def test_a_place_that_cannot_be_written_is_one_line(
+    made: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for place in (tmp_path / "file" / "x", Path(), Path("..")):
+        with pytest.raises(CyberHansError, match="choose another --out") as error:
+            made.save(place)
+        assert "\n" not in str(error.value)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "here"]
 
 
 def test_golden_windows_give_the_golden_scores(folder: Path) -> None:
@@ -193,12 +271,33 @@ int main(void)
     assert told == f"{threshold} 1 1"
 
 
-def test_the_summary_advises_more_recordings(made: Detector) -> None:
+def learnt_from(made: Detector, *parts: dict[str, object]) -> Detector:
+    return replace(made, provenance={**made.provenance, "recordings": list(parts)})
+
+
+def test_a_detector_warns_of_too_few_recordings(made: Detector) -> None:
     summary = made.summary()
-    assert summary["recordings"] == 2 and "different days" in summary["advice"]
-    many = replace(made, provenance={**made.provenance, "recordings": [{}] * 4})
-    assert many.summary()["advice"] is None
+    assert summary["recordings"] == 2 and "advice" not in summary
+    assert summary["warnings"] == ["2 recordings: 4 or more, made on different days, keep the false-alarm rate better"]
+    assert learnt_from(made, *[{"sha256": ""}] * 4).summary()["warnings"] == []
     json.dumps(summary)
+
+
+def test_one_recording_is_warned_of_also_when_it_is_cut_into_parts(made: Detector) -> None:
+    expected = (
+        "threshold from one recording: sessions of a machine differ, expect more false alarms than asked for;"
+        " record it on at least 3 more occasions"
+    )
+    assert learnt_from(made, {}).warnings == [expected]
+    assert learnt_from(made, *[{"sha256": "ab"}] * 5).warnings == [expected]
+
+
+def test_warnings_are_written_and_come_back(made: Detector, tmp_path: Path) -> None:
+    bad = {"sha256": "ab", "name": "a.wav", "warnings": ["7 samples were lost"]}
+    saved = learnt_from(made, bad, bad, {**bad, "sha256": "cd", "name": "b.wav"}).save(tmp_path / "d")
+    assert saved.warnings[1:] == ["a.wav: 7 samples were lost", "b.wav: 7 samples were lost"]
+    assert json.loads((tmp_path / "d" / "detector.json").read_text())["warnings"] == saved.warnings
+    assert load_detector(tmp_path / "d").warnings == saved.warnings
 
 
 def test_using_a_detector_needs_no_learning_library(folder: Path) -> None:

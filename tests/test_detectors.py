@@ -8,10 +8,11 @@ from learnt import features, fitted
 from sklearn.ensemble._iforest import _average_path_length
 
 from cyberhans import detectors
-from cyberhans.detectors import KINDS, Scale
+from cyberhans.detectors import KINDS, Scale, log2_mean
 from cyberhans.detectors.autoencoder import hidden_sizes
 from cyberhans.detectors.forest import Forest, path_length
 from cyberhans.detectors.gaussian import Gaussian
+from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
 
 
@@ -61,6 +62,36 @@ def test_a_constant_feature_does_no_harm() -> None:
     normal[:, 3] = 0
     for kind in KINDS:
         assert np.isfinite(detectors.fit(kind, normal, 0).score(normal)).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 20])
+@pytest.mark.parametrize("kind", ["autoencoder", "gaussian"])
+def test_a_machine_whose_features_all_stand_still_is_learnt(kind: str, count: int) -> None:
+    still = np.full((40, count), 1234, np.int16)
+    learnt = detectors.fit(kind, still, 0)
+    made, guard = emit(learnt, still)
+    assert made.parts and guard["error"] <= guard["limit"]
+    assert learnt.score(still + np.int16(300)).min() > learnt.score(still).max() + 8
+
+
+def test_no_part_at_all_scores_as_on_a_device() -> None:
+    """One step of one part: log2(1 / parts) - 12 (SPEC.md section 7)."""
+    assert log2_mean(np.zeros((1, 8)))[0] == -15
+    assert log2_mean(np.full((1, 8), 2.0**-12))[0] == -12
+
+
+def test_a_forest_of_windows_that_are_all_alike_is_refused() -> None:
+    with pytest.raises(
+        CyberHansError, match="all windows have the same features, so a forest could never alarm"
+    ) as told:
+        detectors.fit("forest", np.full((40, 3), 1234, np.int16), 0)
+    assert "\n" not in str(told.value)
+
+
+def test_a_gaussian_of_one_feature() -> None:
+    rows = features(count=1)
+    gaussian = detectors.fit("gaussian", rows, 0)
+    assert gaussian.score(rows + np.int16(2000)).min() > gaussian.score(rows).max()
 
 
 def test_scale_splits_the_mean_into_a_whole_and_a_small_part() -> None:

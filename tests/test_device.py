@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,21 +12,29 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import serial
+from fake_device import event, fake_device, info_of, replying, verdict
+from hypothesis import given
+from hypothesis import strategies as st
 from small_detector import noise, small_detector, small_image, small_spec
 
 from cyberhans import device as device_room
 from cyberhans.boards import board
+from cyberhans.build import build
+from cyberhans.core import firmware_dir
 from cyberhans.device import Device, Refused, open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
-from cyberhans.messages import Mode, Option, Refusal, Replayed, Request
+from cyberhans.judgement import Gatherer
+from cyberhans.messages import REPLY, Event, Features, Mode, Option, Refusal, Replayed, Request, Taken
 from cyberhans.protocol import Packet
+
+HANS_E_MEMORY = -5  # hans.h
 
 
 @pytest.fixture
@@ -60,8 +70,109 @@ def test_another_detector_is_refused_by_what_differs(native: Device, tmp_path: P
         native.require(small_detector(tmp_path / "flags", uncalibrated=True))
 
 
+@pytest.mark.parametrize(
+    "name", ["arithmetic", "interface", "channels", "features", "window", "hop", "rate_mhz", "flags"]
+)
+def test_an_info_that_does_not_fit_the_digests_is_refused_by_its_field(name: str) -> None:
+    detector = small_image()[0]
+    told = info_of(detector)
+    changed = info_of(detector, **{name: getattr(told, name) + (-1 if name == "window" else 1)})
+    with fake_device(replying(changed, lambda packet: [])) as url, open_device(url) as device:
+        with pytest.raises(CyberHansError, match=rf"another detector: {name} \d+ differs from \d+;") as error:
+            device.require(detector)
+        one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("body_max", 4), ("body_max", 5), ("body_max", 255), ("channels", 0), ("channels", 200), ("hop", 0), ("hop", 9),
+     ("window", 0), ("features", 0), ("credits", 0)],
+)  # fmt: skip
+def test_an_info_that_cannot_be_is_one_line(field: str, value: int) -> None:
+    told = info_of(small_image()[0], **{field: value})
+    with fake_device(replying(told, lambda packet: [])) as url:
+        with pytest.raises(CyberHansError, match=r"the device sent an INFO with .*; build and flash it again") as error:
+            open_device(url)
+        assert ("body_max" if field == "channels" and value else field) in one_line(error)
+
+
+@pytest.mark.parametrize("channels,size", [(3, 0), (3, 5), (3, 7), (3, 18), (9, 18), (0, 0), (2, 4)])
+def test_a_verdict_with_other_means_than_channels_is_one_line(channels: int, size: int) -> None:
+    def answer(packet: Packet) -> list[Packet]:
+        return [event(0, Event.VERDICT, verdict(0, 0, channels, bytes(size)))]
+
+    detector = small_image()[0]
+    with fake_device(replying(info_of(detector), answer)) as url, open_device(url) as device:
+        with pytest.raises(CyberHansError, match=rf"sent a VERDICT of {channels} channels with {size} bytes") as error:
+            list(device.replay(noise(detector.spec, 1)))
+        one_line(error)
+
+
+@pytest.mark.parametrize("size,total", [(0, 10), (7, 10), (22, 10), (0, 0)])
+def test_features_that_cannot_be_are_one_line(size: int, total: int) -> None:
+    gatherer = Gatherer("node", Option.FEATURES, 3)
+    gatherer.add(event(0, Event.VERDICT, verdict(0, 0, 3, bytes(6))))
+    with pytest.raises(CyberHansError, match=f"node: the device sent FEATURES of {total} with {size} bytes") as error:
+        gatherer.add(event(1, Event.FEATURES, Features(0, 0, total, tail=bytes(size)).pack()))
+    one_line(error)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*Event, 0xD0]), st.binary(max_size=60)), max_size=5))
+def test_no_event_gives_a_traceback(events: list[tuple[int, bytes]]) -> None:
+    gatherer = Gatherer("node", Option.FEATURES | Option.COSTS, 1)
+    try:
+        for kind, body in events:
+            gatherer.add(Packet(kind, 0, body))
+        gatherer.finish()
+    except CyberHansError as error:
+        assert "\n" not in str(error)
+
+
+def endless(packet: Packet, kind: int, body: Callable[[int], bytes]) -> Iterator[Packet]:
+    for count in itertools.count():
+        yield Packet(kind, count % 256, body(count))
+        time.sleep(0.002)
+
+
+def test_events_without_end_and_without_replies_do_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_room, "PATIENCE_SECONDS", 0.3)
+    detector = small_image()[0]
+    hop, windows = detector.spec.hop, noise(detector.spec, 2)
+    told = info_of(detector)
+    for kind, body, words in (
+        (0xD0, lambda count: b"", "neither replies nor verdicts"),
+        (Event.VERDICT, lambda count: verdict(count, count * hop, 3, bytes(6)), "3 verdicts for 2 windows"),
+    ):
+        answers = replying(told, lambda packet, kind=kind, body=body: endless(packet, kind, body))
+        with fake_device(answers) as url, open_device(url) as device:
+            began = time.monotonic()
+            with pytest.raises(CyberHansError, match=words) as error:
+                list(device.replay(windows, device_room.VERDICTS_ONLY))
+            assert time.monotonic() - began < 5
+            one_line(error)
+
+
+def test_a_slow_device_that_gets_on_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reply comes within the patience, all of them together do not."""
+    monkeypatch.setattr(device_room, "PATIENCE_SECONDS", 0.3)
+    taken = [0]
+
+    def answer(packet: Packet) -> Iterator[Packet]:
+        yield Packet(0xD0, taken[0] % 256)
+        time.sleep(0.05)
+        taken[0] += 1
+        yield Packet(packet.type | REPLY, packet.seq, Taken(0, 0, 2, 0).pack())
+
+    detector = small_image()[0]
+    with fake_device(replying(info_of(detector), answer)) as url, open_device(url) as device:
+        began = time.monotonic()
+        with pytest.raises(CyberHansError, match="0 verdicts for 1 windows"):
+            list(device.replay(noise(detector.spec, 1), device_room.VERDICTS_ONLY))
+        assert taken[0] > 20 and time.monotonic() - began > 1
+
+
 def test_an_unknown_request_gets_a_nak_with_its_number(native: Device) -> None:
-    for kind in (0x3F, 0x08, 0x7F):
+    for kind in (0x1F, 0x08, 0x7F):
         with pytest.raises(Refused) as error:
             native.request(kind, b"anything")
         assert error.value.code == Refusal.UNKNOWN
@@ -98,6 +209,24 @@ def test_a_wrong_sample_index_is_refused_and_nothing_is_taken(native: Device) ->
             native.send_samples(wrong, block)
         assert (error.value.code, error.value.detail) == (Refusal.INDEX, 7)
     assert native.send_samples(7, block).next == 14
+
+
+@pytest.mark.slow
+def test_a_core_that_refuses_its_detector_keeps_its_first_error(tmp_path: Path) -> None:
+    """START is refused with it, changes nothing, and no later request covers it with another."""
+    firmware = Path(shutil.copytree(firmware_dir(), tmp_path / "firmware"))
+    source = firmware / "app" / "stream.c"
+    source.write_text(source.read_text().replace("work, sizeof work)", "work, sizeof work - 8)"))
+    made = build(small_image()[1].parent.parent / "detector", "native", tmp_path / "out", firmware=firmware)
+    with open_device("board:native", image=made.image) as device:
+        assert (device.info.status, device.info.mode) == (HANS_E_MEMORY, Mode.RUN)
+        with pytest.raises(Refused) as error:
+            device.start()
+        assert (error.value.code, error.value.detail) == (Refusal.CORE, HANS_E_MEMORY)
+        with pytest.raises(Refused, match="START comes first"):
+            device.send_samples(0, np.zeros((1, 3), np.int16))
+        after = device._ask_info()
+        assert (after.status, after.mode) == (HANS_E_MEMORY, Mode.RUN)
 
 
 def test_start_forgets_the_stream(native: Device) -> None:
@@ -195,6 +324,27 @@ def test_a_board_without_image_or_name_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CyberHansError, match=r"exit code 3: it broke") as error:
         open_device("board:native", image=broken)
     one_line(error)
+    broken.write_text("#!/bin/sh\nexec >&-\nsleep 0.2\necho it broke >&2\nexit 3\n")  # its end comes after its output's
+    with pytest.raises(CyberHansError, match=r"exit code 3: it broke"):
+        open_device("board:native", image=broken)
+
+
+def test_an_image_that_cannot_be_run_is_one_line(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(b"no program")
+    for mode, words in ((0o644, "Permission denied"), (0o755, "Exec format error")):
+        image.chmod(mode)
+        with pytest.raises(CyberHansError, match=f"does not run on native: {words}; make it by:") as error:
+            open_device("board:native", image=image)
+        assert str(image) in one_line(error)
+
+
+@pytest.mark.emulator
+def test_an_image_of_another_board_is_told_as_such() -> None:
+    for name, image in (("microbit", small_image()[1]), ("native", small_image("microbit")[1])):
+        with pytest.raises(CyberHansError, match=rf"firmware.* does not run on {name}: .*--board {name}$") as error:
+            open_device(f"board:{name}", image=image)
+        one_line(error)
 
 
 def test_a_device_that_dies_in_the_middle_is_one_line(native: Device) -> None:
@@ -278,6 +428,7 @@ def leave_orphan(name: str, ending: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["leave", "kill"])
 def test_no_process_outlives_its_parent(ending: str) -> None:
     assert gone(leave_orphan("native", ending))
@@ -290,6 +441,26 @@ def test_no_emulator_outlives_its_parent(ending: str) -> None:
 
 
 @pytest.mark.emulator
+def test_an_emulated_line_is_there_at_once_and_belongs_to_one_emulator() -> None:
+    """Its port is bound before the emulator starts: no other program can take it in between."""
+    with Emulator(board("microbit"), small_image("microbit")[1]) as running:
+        host, port = running.url.removeprefix("socket://").split(":")
+        with socket.create_connection((host, int(port)), timeout=5):
+            pass
+        with pytest.raises(OSError), socket.create_server((host, int(port))):
+            pass
+
+
+@pytest.mark.emulator
+def test_an_emulator_that_cannot_start_says_why(tmp_path: Path) -> None:
+    image = tmp_path / "image.elf"
+    image.write_text("no ELF file, and larger than the flash" * 10_000)
+    with pytest.raises(CyberHansError, match="the microbit emulator ended with exit code 1: ") as error:
+        open_device("board:microbit", image=image)
+    assert str(image) in one_line(error)
+
+
+@pytest.mark.emulator
 @pytest.mark.parametrize("name", ["netduinoplus2", "microbit"])
 def test_an_emulated_board_answers_naks_and_refuses(name: str) -> None:
     detector, image = small_image(name)
@@ -297,7 +468,7 @@ def test_an_emulated_board_answers_naks_and_refuses(name: str) -> None:
         device.require(detector)
         assert device.info.board == name
         with pytest.raises(Refused):
-            device.request(0x3F)
+            device.request(0x1F)
         device.start()
         with pytest.raises(Refused, match="expects sample index 0"):
             device.send_samples(5, np.zeros((1, 3), np.int16))

@@ -5,6 +5,7 @@ A test that fails with "emlearn has mended" is good news: remove what it names, 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
 import subprocess
@@ -272,6 +273,7 @@ def test_4_3_upstream_functions_are_global(emlearn: Any) -> None:
     assert re.search(r"^int32_t\s+eml_net_argmax", header, re.MULTILINE), mended("everything is static already")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "method"), [("autoencoder", None), ("gaussian", None), ("forest", "loadable"), ("forest", "inline")]
 )
@@ -301,6 +303,36 @@ def test_4_4_upstream_compares_every_leaf_with_every_other(emlearn: Any) -> None
 
     source = inspect.getsource(emlearn.trees.remove_duplicate_leaves)
     assert "find_array_index" in source, mended("drop emit._without_duplicates")
+
+
+# section 1: a leaf's number and the way to a child have 16 bits
+
+
+def forest_of(leaves: int, jump: int) -> tuple[list[list[int]], list[int], list[float]]:
+    """One node for every two leaves, and a first one whose child is `jump` nodes away."""
+    nodes = [[0, 0, -1 - leaf, -1 - min(leaf + 1, leaves - 1)] for leaf in range(0, leaves, 2)]
+    nodes += [[0, 0, -1, -1]] * (jump + 1 - len(nodes))
+    nodes[0] = [0, 0, jump, -1]
+    return nodes, [0], [float(leaf) for leaf in range(leaves)]
+
+
+@pytest.mark.parametrize(("leaves", "jump"), [(32769, 1), (4, 32768)])
+def test_1_upstream_asserts_the_width_at_most(emlearn: Any, leaves: int, jump: int) -> None:
+    nodes = forest_of(leaves, jump)[0]
+    with contextlib.suppress(AssertionError):
+        text = emlearn.trees.generate_c_nodes(nodes, "m", dtype="int16_t")
+        assert "32768" in text, mended("drop emit._refuse_wide")
+
+
+@pytest.mark.parametrize(("leaves", "jump"), [(32769, 1), (4, 32768)])
+def test_1_ours_refuses_what_16_bits_do_not_hold(leaves: int, jump: int) -> None:
+    with pytest.raises(CyberHansError, match=f"{leaves:,} different leaves and a child {jump:,} nodes away"):
+        emit._without_duplicates(forest_of(leaves, jump))
+
+
+def test_1_ours_takes_what_16_bits_just_hold() -> None:
+    nodes, _, leaves = emit._without_duplicates(forest_of(32768, 32767))
+    assert len(leaves) == 32768 and min(min(node[2:4]) for node in nodes) == -32768
 
 
 # 4.7: EllipticEnvelope converts only when asked for inline

@@ -1,7 +1,8 @@
-"""The figures of merit: the same as scikit-learn's, null where a class is missing, and by the integer path."""
+"""The figures of merit: the same as scikit-learn's, and by the integer path; bad recordings are refused."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from cyberhans.dataset import Protocol, load_protocol
 from cyberhans.detector import Detector
+from cyberhans.errors import CyberHansError
 from cyberhans.evaluate import PARTIAL, area, evaluate, roc, standardised_area, window_table
 from cyberhans.spec import design
 from cyberhans.train import train
@@ -50,9 +52,9 @@ def test_perfect_and_useless_scores() -> None:
 
 def test_the_report(detector: Detector, protocol: Protocol) -> None:
     found = evaluate(detector, protocol)
-    assert set(found) == {"auc", "pauc10", "false_alarm_rate", "detection_rate", "windows", "uncalibrated"}
+    assert set(found) == {"auc", "pauc10", "false_alarm_rate", "detection_rate", "windows", "uncalibrated", "warnings"}
     assert found["windows"] == {"train": 500, "normal": 187, "anomaly": 250}
-    assert found["uncalibrated"] is False
+    assert found["uncalibrated"] is False and found["warnings"] == []
     assert 0.5 < found["auc"] <= 1 and 0.5 < found["pauc10"] <= 1
     assert found["false_alarm_rate"] < 0.15
     assert found["detection_rate"] > 0.5  # the first strange recording at least
@@ -70,13 +72,24 @@ def test_it_takes_the_integers_that_ship(detector: Detector, protocol: Protocol)
     assert expected["false_alarm_rate"] == pytest.approx(alarms.mean())
 
 
-def test_a_missing_class_gives_null(detector: Detector, protocol: Protocol) -> None:
-    normal_only = evaluate(detector, Protocol("rig", (), protocol.test_normal, ()))
-    assert normal_only["auc"] is None and normal_only["pauc10"] is None and normal_only["detection_rate"] is None
-    assert normal_only["false_alarm_rate"] is not None and normal_only["windows"]["anomaly"] == 0
-    strange_only = evaluate(detector, Protocol("rig", (), (), protocol.test_anomaly))
-    assert strange_only["auc"] is None and strange_only["false_alarm_rate"] is None
-    assert strange_only["detection_rate"] is not None
+@pytest.mark.parametrize("role", ["test_normal", "test_anomaly"])
+def test_a_missing_class_is_refused(detector: Detector, protocol: Protocol, role: str) -> None:
+    with pytest.raises(CyberHansError, match="protocol rig: needs a normal and an anomalous test recording"):
+        evaluate(detector, replace(protocol, **{role: ()}))
+
+
+@pytest.mark.parametrize("role", ["test_normal", "test_anomaly"])
+def test_a_bad_recording_is_refused(detector: Detector, protocol: Protocol, role: str) -> None:
+    silent = replace(recording(12), samples=np.zeros((9000, 1), np.int16), path=Path("silent.wav"))
+    with pytest.raises(CyberHansError, match=r"silent\.wav: all samples are zero"):
+        evaluate(detector, replace(protocol, **{role: (*getattr(protocol, role), silent)}))
+
+
+def test_warnings_are_those_of_the_detector_and_of_the_test(protocol: Protocol) -> None:
+    single = train([recording(0)], kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+    lossy = replace(protocol.test_normal[0], lost_samples=9, path=Path("lossy.wav"))
+    found = evaluate(single, replace(protocol, test_normal=(lossy,)))["warnings"]
+    assert found == [*single.warnings, "lossy.wav: 9 samples were lost"] and "one recording" in found[0]
 
 
 def test_an_uncalibrated_detector_says_so(protocol: Protocol) -> None:

@@ -6,7 +6,6 @@ import ctypes
 import itertools
 import math
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from small_detector import small_image
 from stream import build_stream, stream
 
+from conftest import needs
 from cyberhans.core import Core, Stage, compile_library, core_sources, firmware_dir
 from cyberhans.spec import FRAME_LENGTHS, Family, Frame, Spec
 
 CORE = firmware_dir() / "core"
 SOURCES = sorted(CORE.glob("*.c"))
+ROOMS = ["core", "app", *(f"boards/{path.name}" for path in sorted((firmware_dir() / "boards").iterdir()))]
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion", "-Wvla", "-Wmissing-prototypes"]
 CORTEX = {
     "m0": ["-mcpu=cortex-m0", "-mthumb"],
@@ -36,11 +38,6 @@ TARGETS = [
     pytest.param(("arm-none-eabi-gcc", "arm-none-eabi-", CORTEX["m4f"]), id="m4f", marks=pytest.mark.emulator),
 ]
 Toolchain = tuple[str, str, list[str]]
-
-
-def needs(tool: str) -> None:
-    if not shutil.which(tool):
-        pytest.skip(f"not installed: {tool}")
 
 
 def objects(toolchain: Toolchain, folder: Path) -> Iterator[Path]:
@@ -69,12 +66,18 @@ def test_the_core_compiles_clean_owns_nothing_and_calls_nothing(toolchain: Toolc
             assert kind != "T" or name.startswith("hans_"), f"{made.name}: {name} is public without the prefix"
 
 
-def test_cppcheck_finds_nothing() -> None:
+@pytest.mark.parametrize("room", ROOMS)
+def test_cppcheck_finds_nothing(room: str) -> None:
+    """In the core, the application with a detector, and every board."""
     needs("cppcheck")
+    folder, detector = firmware_dir(), small_image()[0].folder
     options = ["--std=c99", "--enable=all", "--inline-suppr", "--error-exitcode=1", "--quiet"]
-    options += ["--suppress=missingIncludeSystem", "--suppress=unusedFunction"]
-    done = subprocess.run(["cppcheck", *options, *map(str, SOURCES)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    options += [f"--suppress={name}" for name in ("missingIncludeSystem", "unusedFunction", "unmatchedSuppression")]
+    options += [f"-I{path}" for path in (CORE, folder / "app", detector)]
+    sources = sorted(map(str, (folder / room).glob("*.c")))
+    assert sources
+    done = subprocess.run(["cppcheck", *options, *sources], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_app_sees_only_the_public_header() -> None:
@@ -129,6 +132,7 @@ def test_no_sum_leaves_its_bound(length: int) -> None:
     assert worst_sum > 2**52  # the bound is not idle: a constant full-scale frame comes near
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small", [False, True], ids=["plain", "halves"])
 @pytest.mark.parametrize("lengths", [(64, 128), (256, 512), (1024, 2048)], ids=str)
 def test_sanitizers_find_nothing_in_adversarial_windows(lengths: tuple[int, int], small: bool, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from cyberhans.messages import Option, Request, Start, Trace
 from cyberhans.protocol import Packet
 from cyberhans.verify import adversarial_windows, verify
 
+pytestmark = pytest.mark.slow
 FLAGS = ("-std=gnu99", "-O1", "-g", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
          "-Wall", "-Wextra", "-Werror", "-DHANS_BODY_MAX=256")  # fmt: skip
 

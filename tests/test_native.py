@@ -19,7 +19,7 @@ from cyberhans.boards import board
 from cyberhans.build import WAVEFORM_FRAMES
 from cyberhans.device import open_device
 from cyberhans.emulator import Emulator
-from cyberhans.messages import Event, Mode, Request, Verdict
+from cyberhans.messages import REPLY, Event, Mode, Request, Verdict
 from cyberhans.protocol import Decoder, Packet
 
 
@@ -40,6 +40,35 @@ def test_a_question_mark_gets_one_human_line_again_and_again(port: serial.Serial
     for _ in range(3):
         port.write(b"?" + ending)
         assert line_of(port) == f"Cyber-Hans 0.1.0 on native, serial {'0' * 16}, detector {digest}, running\r\n"
+
+
+@pytest.mark.parametrize("before", [b"\n", b"\r", b"\r\n", b"\n\n\n", b"hello\n", b"help?\r\n", b"\r\nis it you?\n\r\n",
+                                    b"x" * 3000 + b"\n", b"\x07noise\xff\0\n"])  # fmt: skip
+def test_a_question_mark_is_answered_after_other_lines(port: serial.Serial, before: bytes) -> None:
+    for _ in range(2):
+        port.write(before + b"?\n")
+        assert line_of(port).startswith("Cyber-Hans ")
+
+
+def test_what_only_holds_a_question_mark_is_not_answered(port: serial.Serial) -> None:
+    port.write(Packet(Request.START, 1, bytes(4)).encode() + b"what?\n? \n??\nx\n\x01?\n\0")
+    time.sleep(0.2)
+    assert b"Cyber-Hans" not in port.read(port.in_waiting)
+
+
+def test_packets_that_hold_text_are_packets(port: serial.Serial) -> None:
+    """Every length of a first block, so that line ends and `?` stand as COBS codes, sequence numbers and in bodies."""
+    port.write(Packet(Request.START, 0, bytes(4)).encode())
+    decoder, seqs, found, deadline = Decoder(), (0x0A, 0x0D, 0x3F, 0x41), [], time.monotonic() + 30
+    sent = [(seq, size) for seq in seqs for size in range(250)]
+    for seq, size in sent:
+        port.write(Packet(Request.INFO, seq, (b"\n?\n\r" * 63)[:size] + b"\0").encode())
+        replies: list[int] = []
+        while not replies and time.monotonic() < deadline:
+            packets = decoder.feed(port.read(max(1, port.in_waiting)))
+            replies = [packet.seq for packet in packets if packet.type == Request.INFO | REPLY]
+        found += replies
+    assert found == [seq for seq, _ in sent]
 
 
 def test_packets_and_greetings_mix(port: serial.Serial) -> None:

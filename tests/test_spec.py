@@ -33,6 +33,9 @@ SMALL = Spec(
 )
 
 
+SPEC_OF = "rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [{length=64, edges=[1, 2, 3]}]\nfamilies = %s"
+
+
 def test_feature_order_and_count() -> None:
     names = SMALL.feature_names
     assert SMALL.features == len(names) == 3 * 2 * 2 + 3 * 3 * 2 + 3 * 6 + 3 * (2 + 3)
@@ -134,7 +137,23 @@ def test_file_with_bands_in_place_of_edges(tmp_path: Path) -> None:
         ("rate_hz = ", "not TOML"),
         ("channels = 1", "rate_hz"),
         ("rate_hz = 'x'\nwindow = 100\nchannels = 1\nframes = []", "Spec"),
-        ("rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = []\nfamilies = ['loud']", "LOUD"),
+        (
+            "rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = []\nfamilies = ['loud']",
+            "family 'loud': choose spread",
+        ),
+        (SPEC_OF % "['spread', 'spread']", "'spread' stands twice"),
+        (SPEC_OF % "['spread', 'Spread', 'differences']", "'Spread' stands twice"),
+        (SPEC_OF % "[3]", "family 3: choose"),
+        (SPEC_OF % "3", "Spec"),
+        ("rate_hz = 0\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=3}]", "rate 0 Hz: must be 100"),
+        ("rate_hz = -8000\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=3}]", "rate -8000 Hz"),
+        ("rate_hz = inf\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=3}]", "rate inf Hz"),
+        ("rate_hz = nan\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=3}]", "rate nan Hz"),
+        ("rate_hz = 8000\nwindow = inf\nchannels = 1\nframes = [{length=64, bands=3}]", "Spec"),
+        ("rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [{length=0, bands=3}]", "frame length 0"),
+        ("rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=inf}]", "Spec"),
+        (f"rate_hz = 8000\nwindow = 1{'0' * 400}\nchannels = 1\nframes = [{{length=64, bands=3}}]", "Spec"),
+        ("rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [3]", "Spec"),
         ("rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=3, scale='bark'}]", "bark"),
     ],
 )
@@ -143,7 +162,13 @@ def test_bad_files_say_what_is_wrong(tmp_path: Path, text: str, words: str) -> N
     path.write_text(text)
     with pytest.raises(CyberHansError, match=words) as error:
         load_spec(path)
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and str(error.value).startswith(str(path))
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / "spec.toml").write_bytes(b"rate_hz = 8000 # \xff")
+    with pytest.raises(CyberHansError, match=r"spec\.toml: not TOML"):
+        load_spec(tmp_path / "spec.toml")
 
 
 def test_missing_file() -> None:
@@ -180,11 +205,17 @@ def test_too_many_bands_for_the_range() -> None:
 @pytest.mark.parametrize("channels", range(1, 7))
 @pytest.mark.parametrize("segment", [128, 200, 780, 2560, 40_000, 10_000_000])
 def test_the_rule_gives_a_spec_for_every_stream(size: str, rate: float, channels: int, segment: int) -> None:
+    if size == "tiny" and channels > 3:
+        with pytest.raises(
+            CyberHansError, match=f"spec tiny: at most 3 channels, the stream has {channels}; take small"
+        ):
+            design(size, rate, channels, segment)
+        return
     spec = design(size, rate, channels, segment)
     assert spec.window <= segment
     assert spec.longest <= LONGEST_FRAME[size]
     assert len(spec.frames) == 1 or size == "full"
-    if size == "tiny" and channels <= 3:
+    if size == "tiny":
         assert spec.channel_bands <= 16
 
 
@@ -193,6 +224,8 @@ def test_the_rule_names_its_sizes_and_needs_enough_samples() -> None:
         design("huge", 1000, 1, 10_000)
     with pytest.raises(CyberHansError, match="too short"):
         design("full", 1000, 1, 100)
+    with pytest.raises(CyberHansError, match="rate 0 Hz"):
+        design("full", 0, 1, 10_000)
 
 
 def test_window_lengths_of_the_rule() -> None:

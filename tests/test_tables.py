@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
 from fractions import Fraction
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 from cyberhans.core import compiler, firmware_dir
-from cyberhans.spec import FRAME_LENGTHS, Family, Frame, Spec, band_edges
-from cyberhans.tables import emit_tables, spec_symbol, tables
+from cyberhans.spec import ARITHMETIC_VERSION, FRAME_LENGTHS, Family, Frame, Spec, band_edges
+from cyberhans.tables import INTERFACE_VERSION, emit_tables, spec_symbol, tables
 
 SPEC_MD = {64: (8, 1, 10), 128: (4, 2, 10), 256: (8, 2, 9), 512: (4, 3, 9), 1024: (8, 3, 8), 2048: (4, 4, 8)}
 
@@ -87,6 +88,14 @@ def compile_text(text: str, tmp_path: Path, *flags: str) -> subprocess.Completed
 def test_the_c_compiles_without_a_warning(length: int, tmp_path: Path) -> None:
     done = compile_text(emit_tables(one_frame(length)), tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_versions_are_those_of_the_core_and_the_check_of_them_stands_once() -> None:
+    header = (firmware_dir() / "core" / "hans.h").read_text()
+    assert f"#define HANS_INTERFACE {INTERFACE_VERSION} " in header
+    assert f"#define HANS_ARITHMETIC {ARITHMETIC_VERSION} " in header
+    rooms = (firmware_dir().parent / "cyberhans").rglob("*.py")
+    assert [path.name for path in rooms for _ in re.finditer("HANS_INTERFACE != ", path.read_text())] == ["tables.py"]
 
 
 @pytest.mark.parametrize("version", ["HANS_INTERFACE", "HANS_ARITHMETIC"])

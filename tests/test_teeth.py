@@ -14,6 +14,7 @@ from cyberhans.build import build
 from cyberhans.core import firmware_dir
 from cyberhans.verify import Verification, verify_on
 
+pytestmark = pytest.mark.slow
 CHANGES = {
     "samples": ("core/hans.c", "memcpy(frame, frame + half,", "memcpy(frame, frame + half - 1,"),
     "spectrum": ("core/spectrum.c", "{a.re >> 1, a.im >> 1}", "{a.re >> 1, (a.im + 1) >> 1}"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learnt import SPEC, recording
+from learnt import SPEC, features, recording
 
 from cyberhans import detectors
 from cyberhans import train as room
@@ -16,7 +16,7 @@ from cyberhans.detectors import KINDS, Features
 from cyberhans.detectors.gaussian import Gaussian
 from cyberhans.errors import CyberHansError
 from cyberhans.recording import Recording
-from cyberhans.threshold import rank
+from cyberhans.threshold import rank, threshold_for
 from cyberhans.train import left_out_scores, train
 
 FEW = [recording(seed, seconds=0.5) for seed in range(3)]  # 31 windows each
@@ -26,6 +26,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_inputs_same_bytes_of_the_whole_folder(kind: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
@@ -33,6 +34,7 @@ def test_same_inputs_same_bytes_of_the_whole_folder(kind: str, tmp_path: Path) -
     assert content(tmp_path / "a") == content(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_the_seed_counts() -> None:
     a, b = (train(FEW, kind="forest", spec=SPEC, false_alarm_rate=0.05, seed=seed) for seed in (0, 1))
     assert a.model.text != b.model.text
@@ -41,6 +43,7 @@ def test_the_seed_counts() -> None:
             train(FEW, kind="forest", spec=SPEC, false_alarm_rate=0.05, seed=seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_device_scores_as_scikit_learn_does(kind: str) -> None:
     """The whole integer path, from samples on, against floats: the difference is that of rounding."""
@@ -97,6 +100,67 @@ def test_provenance_says_where_it_comes_from() -> None:
     assert [part["windows"] for part in found["recordings"]] == [31, 31]
     assert {"cyberhans", "python", "numpy", "scikit-learn", "emlearn"} <= set(found["versions"])
     assert found["agreement_with_scikit_learn"]["error"] <= found["agreement_with_scikit_learn"]["limit"]
+
+
+def test_what_to_warn_of_is_kept() -> None:
+    """Each reason of check() that is not fatal, with the recording it is about."""
+    clipped = FEW[1].samples.copy()
+    clipped[::50] = 32767
+    parts = [replace(FEW[0], lost_samples=7), replace(FEW[1], samples=clipped), *FEW[2:], recording(3, seconds=0.5)]
+    made = train(parts, kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+    assert [part["warnings"] for part in made.provenance["recordings"]] == [
+        ["7 samples were lost"], ["channel c0: 2.0 % of samples at full scale"], [], []
+    ]  # fmt: skip
+    assert made.warnings == [
+        "recording rig day 0: 7 samples were lost",
+        "recording rig day 1: channel c0: 2.0 % of samples at full scale",
+    ]
+    assert made.summary()["warnings"] == made.warnings
+
+
+def test_a_single_recording_is_calibrated_but_warned_of() -> None:
+    made = train([recording(0)], kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+    assert not made.uncalibrated
+    assert made.warnings[0].startswith("threshold from one recording: sessions of a machine differ")
+
+
+def false_alarms(sessions: int, random: np.random.Generator) -> float:
+    """Of a gaussian with rate 0.05, on windows of sessions unseen; each session shifts all features by its own."""
+
+    def windows(count: int) -> Features:
+        rows = features(8, 100 * count, seed=int(random.integers(1 << 30))).astype(np.float64)
+        return np.rint(rows + np.repeat(random.normal(0, 120, (count, 8)), 100, axis=0)).astype(np.int16)
+
+    normal = windows(sessions)
+    left_out = left_out_scores("gaussian", normal, np.repeat(np.arange(sessions), 100), 0)
+    threshold = threshold_for(left_out, 0.05)
+    assert not threshold.uncalibrated
+    scores = detectors.fit("gaussian", normal, 0).score(windows(5)) * 65536
+    return float((scores > threshold.value).mean())
+
+
+def test_the_rate_is_kept_for_sessions_unseen_if_several_were_learnt_and_not_after_one() -> None:
+    """Why a detector of one recording warns: its threshold knows of no other session."""
+    random = np.random.default_rng(0)
+    one, four = (np.mean([false_alarms(count, random) for _ in range(20)]) for count in (1, 4))
+    assert four < 0.1 and one > 0.3
+
+
+KINDS_OF_STILL = [("gaussian", ""), ("autoencoder", ""), ("forest", "could never alarm")]
+
+
+@pytest.mark.parametrize(("kind", "words"), KINDS_OF_STILL)
+def test_a_machine_of_which_all_windows_are_alike(kind: str, words: str) -> None:
+    """Ends in a detector that is silent on it and hears another, or in one line."""
+    period = (np.arange(256) % 64 * 100 - 3000).astype(np.int16)
+    alike = [Recording(np.tile(period, 30)[:, None], 16000.0, session=str(day)) for day in range(2)]
+    if words:
+        with pytest.raises(CyberHansError, match=words):
+            train(alike, kind=kind, spec=SPEC, false_alarm_rate=0.05)
+        return
+    made = train(alike, kind=kind, spec=SPEC, false_alarm_rate=0.05)
+    assert not made.core().run(alike[0].windows(SPEC)).verdict.any()
+    assert made.core().run(recording(5).windows(SPEC)).verdict.all()
 
 
 def test_a_short_single_recording_is_enough_when_uncalibrated() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import serial
 from small_detector import noise, small_detector, small_image, small_spec
 
 from cyberhans import verify as verify_room
@@ -17,8 +18,11 @@ from cyberhans.build import build
 from cyberhans.core import Results
 from cyberhans.dataset import load_protocol
 from cyberhans.device import Device, open_device
+from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.judgement import Judgement
+from cyberhans.messages import Request
+from cyberhans.protocol import Packet
 from cyberhans.recording import Recording
 from cyberhans.spec import Family, Frame, Spec, design
 from cyberhans.verify import adversarial_windows, gather_windows, verify, verify_on
@@ -77,11 +81,31 @@ def test_verify_on_builds_the_image_itself() -> None:
 
 def test_json_says_all_of_it(tmp_path: Path) -> None:
     detector = small_detector(tmp_path / "detector", uncalibrated=True)
-    told = verify_on("board:native", detector, noise(detector.spec, 2)).to_dict()
+    windows = noise(detector.spec, 2)
+    told = verify_on("board:native", detector, windows).to_dict()
+    score = detector.core().run(windows).score
     assert json.loads(json.dumps(told)) == {
         "device": "board:native", "windows": 2, "differing_bits": NO_BITS, "first_difference": None,
-        "instructions_per_window": None, "uncalibrated": True,
+        "instructions_per_window": None, "alarms": int((score > detector.threshold).sum()),
+        "highest_score": max(score) / 65536, "threshold": detector.threshold / 65536,
+        "uncalibrated": True, "warnings": detector.warnings,
     }  # fmt: skip
+    assert told["warnings"]
+
+
+def test_a_bad_recording_is_refused_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector, image = small_image()
+    spec = detector.spec
+    silent = Recording(np.zeros((3 * spec.window, 3), np.int16), spec.rate_hz, path=Path("silent.wav"))
+    good = Recording(noise(spec, 3).reshape(-1, 3), spec.rate_hz)
+    with (
+        open_device("board:native", image=image) as device,
+        pytest.raises(CyberHansError, match=r"silent\.wav: all samples are zero"),
+    ):
+        verify(detector, [good, silent], device)
+    monkeypatch.setattr(verify_room, "_build", lambda *_: pytest.fail("it went on"))
+    with pytest.raises(CyberHansError, match=r"silent\.wav: all samples are zero"):
+        verify_on("board:native", detector, [good, silent])
 
 
 @pytest.mark.emulator
@@ -181,6 +205,63 @@ def test_what_the_trace_does_not_show_is_told_from_the_events() -> None:
     assert first.what == f"feature {small_spec().feature_names[5]}"
 
 
+def test_alarms_and_the_highest_score_tell_whether_the_recording_is_anomalous() -> None:
+    detector, image = small_image()
+    outcome = verify_on("board:native", detector, noise(detector.spec, 20), image=image)
+    score = detector.core().run(noise(detector.spec, 20)).score
+    assert outcome.alarms == np.count_nonzero(score > detector.threshold)
+    assert 0 < outcome.alarms < 20
+    assert outcome.highest_score == score.max() / 65536 > outcome.threshold == detector.threshold / 65536
+
+
+@pytest.mark.parametrize("bend", [{"threshold": 5}, {"flags": 1}])
+def test_a_device_that_judges_by_other_settings_is_refused_by_their_name(bend: dict[str, object]) -> None:
+    name, value = next(iter(bend.items()))
+    expected = getattr(small_image()[0], name)
+    with pytest.raises(CyberHansError, match=f"window 2: the device sent {name} {value}, the detector has {expected};"):
+        lie({2: bend})
+
+
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_a_wrong_number_of_means_is_an_error(count: int) -> None:
+    with pytest.raises(CyberHansError, match="window 1: the device sent a wrong number of means"):
+        lie({1: {"mean": np.zeros(count, np.int16)}})
+
+
+def test_a_differing_mean_is_told_with_all_its_bits() -> None:
+    mean = truth().mean[1].copy()
+    mean[2] = -300
+    first = lie({1: {"mean": mean}}).first_difference
+    assert first and first.what == "mean of channel 2"
+    assert first.to_dict()["device_hex"] == "0xfed4"
+
+
+def banner(url: str) -> str:
+    with serial.serial_for_url(url, timeout=3) as port:
+        port.write(b"\0?\n")
+        return bytes(port.read_until(b"\n")).rpartition(b"\0")[2].decode()
+
+
+def test_after_all_a_device_watches_its_machine_again() -> None:
+    """After equal bits, a difference, an error, and a packet that was cut short."""
+    detector, image = small_image()
+    windows = noise(detector.spec, 3)
+    with Emulator(board("native"), image) as running:
+        verify_on(running.url, detector, windows)
+        assert banner(running.url).endswith(", running\r\n")
+        with open_device(running.url) as device:
+            assert not verify(detector, windows, Liar(device, {1: {"score": 0}})).equal  # type: ignore[arg-type]
+        assert banner(running.url).endswith(", running\r\n")
+        with open_device(running.url) as device, pytest.raises(CyberHansError):
+            verify(detector, windows, Liar(device, {1: {"flags": 1}}))  # type: ignore[arg-type]
+        assert banner(running.url).endswith(", running\r\n")
+        with open_device(running.url) as device:
+            device.start()
+            device._line.write(Packet(Request.SAMPLES, 1, bytes(200)).encode()[:-50])
+            device.leave()
+        assert banner(running.url).endswith(", running\r\n")
+
+
 def test_missing_and_extra_verdicts_are_errors() -> None:
     detector, image = small_image()
     with open_device("board:native", image=image) as device:
@@ -189,7 +270,7 @@ def test_missing_and_extra_verdicts_are_errors() -> None:
         with pytest.raises(CyberHansError, match="1 verdicts for 2 windows"):
             list(device.replay(noise(detector.spec, 2)))
         device._push = lambda samples, credits: pushed(np.concatenate((samples, samples)), credits)  # type: ignore
-        with pytest.raises(CyberHansError, match="4 verdicts for 2 windows"):
+        with pytest.raises(CyberHansError, match="3 verdicts for 2 windows"):
             list(device.replay(noise(detector.spec, 2)))
 
 

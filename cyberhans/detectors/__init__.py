@@ -13,6 +13,7 @@ from cyberhans.errors import CyberHansError
 
 KINDS = ("autoencoder", "forest", "gaussian")
 LEAST_WINDOWS = 4
+PART_STEP = 2.0**-12  # SPEC.md section 7: a device counts the parts of a score in these
 FEATURE_STEP = 2.0  # 1/256 octave; a feature that varies less is taken to vary this much
 
 Features = npt.NDArray[np.int16]
@@ -56,9 +57,15 @@ class Scale:
 
 
 def log2_mean(squares: Reals) -> Reals:
-    """(k, parts) squared residuals to (k,) scores in octaves; none at all counts as far less than a part's step."""
-    octaves: Reals = np.log2(np.maximum(squares.mean(axis=1), 2.0**-20))
+    """(k, parts) squared residuals to (k,) scores in octaves."""
+    octaves: Reals = np.log2(mean_part(squares))
     return octaves
+
+
+def mean_part(squares: Reals) -> Reals:
+    """(k, parts) squared residuals to their (k,) means; as on a device, none at all counts as one step of one part."""
+    means: Reals = np.maximum(squares.mean(axis=1), PART_STEP / squares.shape[1])
+    return means
 
 
 def fit(kind: str, features: Features, seed: int) -> Fitted:

@@ -27,7 +27,7 @@ class Autoencoder:
     def squares(self, features: Features) -> Reals:
         """(k, n) squared residuals."""
         z = self.scale.apply(features)
-        repeated: Reals = self.net.predict(z)
+        repeated: Reals = self.net.predict(z).reshape(z.shape)  # of one feature it has one dimension
         return np.square(repeated - z)
 
     def score(self, features: Features) -> Reals:
@@ -63,5 +63,5 @@ def _teach(features: Features, seed: int) -> Autoencoder:
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of rounds is the bound
-        net.fit(z, z)
+        net.fit(z, z if z.shape[1] > 1 else z.ravel())
     return Autoencoder(scale, net)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.ensemble import IsolationForest
 
 from cyberhans.detectors import Features, Reals
+from cyberhans.errors import CyberHansError
 
 TREES = 100
 SAMPLES = 64
@@ -38,7 +39,12 @@ class Forest:
 
 
 def fit(features: Features, seed: int) -> Forest:
-    """100 trees, each grown from 64 windows or as many as there are."""
+    """100 trees, each grown from 64 windows or as many as there are. At least one feature must vary: else no cut."""
+    if (features == features[0]).all():
+        raise CyberHansError(
+            "all windows have the same features, so a forest could never alarm: take gaussian, or record the machine"
+            " at work"
+        )
     trees = IsolationForest(n_estimators=TREES, max_samples=min(SAMPLES, len(features)), random_state=seed)
     return Forest(trees.fit(features))
 

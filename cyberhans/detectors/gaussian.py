@@ -12,6 +12,7 @@ from sklearn.covariance import EllipticEnvelope, ledoit_wolf_shrinkage, shrunk_c
 from cyberhans.detectors import Features, Reals, Scale, log2_mean
 
 LEAST_SHRINKAGE = 0.05
+LEAST_VARIANCE = 0.1  # mean variance of the standardised features that is taken at least, where all stand still
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,17 @@ class Gaussian:
 
 
 def fit(features: Features, seed: int) -> Gaussian:
-    """Covariance of the standardised features, shrunk towards the unit matrix by Ledoit and Wolf's (2004) amount.
+    """Covariance of the standardised features, shrunk by Ledoit and Wolf's (2004) amount.
 
+    The target is their mean variance, at least LEAST_VARIANCE, times the unit matrix: so there always is an inverse.
     `seed` is not needed: there is one answer.
     """
     scale = Scale.of(features)
     z = scale.apply(features)
     shrinkage = max(float(ledoit_wolf_shrinkage(z)), LEAST_SHRINKAGE)
-    covariance = shrunk_covariance(np.cov(z, rowvar=False, bias=True), shrinkage)
+    covariance = np.atleast_2d(np.cov(z, rowvar=False, bias=True))
+    missing = max(0.0, LEAST_VARIANCE - float(np.trace(covariance)) / len(covariance))
+    covariance = shrunk_covariance(covariance, shrinkage) + shrinkage * missing * np.eye(len(covariance))
     return Gaussian(scale, _envelope(scale, np.linalg.inv(covariance)), shrinkage)
 
 

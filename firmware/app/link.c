@@ -7,13 +7,26 @@
 
 typedef char body_fits[LINK_FRAME + HANS_CRC_BYTES <= HANS_PACKET_LARGEST ? 1 : -1];
 
+/*
+ * What has come since the last zero or line of text. A packet's second byte, its request type, is below ' ' and no line
+ * end: so text of two bytes is no packet, and while only text has come each byte of it may be a packet's first.
+ */
+enum seen {
+    SEEN_NOTHING,
+    SEEN_RETURN,   /* nothing, but a line feed still belongs to the line before */
+    SEEN_LINE_END, /* of an empty line, or a packet's first byte */
+    SEEN_QUESTION, /* `?` */
+    SEEN_TEXT,
+    SEEN_PACKET
+};
+
 /* As 16-bit words, so that samples in a body can be read where they lie. */
 static uint16_t received[(LINK_FRAME + HANS_CRC_BYTES + 1) / 2];
 static struct hans_decoder decoder = {.room = (uint8_t *)received, .size = LINK_FRAME + HANS_CRC_BYTES};
 static uint8_t sent[HANS_PACKET_ROOM(LINK_FRAME)];
 static uint8_t chunk[32];
 static uint8_t chunk_next, chunk_end;
-static uint8_t after_return; /* a carriage return ended a greeting: its line feed is no packet */
+static enum seen seen;
 static uint8_t event_seq;
 static uint32_t broken;
 
@@ -30,10 +43,25 @@ static int next_byte(uint8_t *byte)
     return 1;
 }
 
-/* `?` alone looks like the start of a COBS block of 62 bytes; no request type is a line end. */
-static int is_greeting(uint8_t byte)
+/* What the byte makes of it. */
+static enum seen see(enum seen before, uint8_t byte)
 {
-    return (byte == '\n' || byte == '\r') && decoder.fill == 0 && decoder.left == '?' - 1;
+    int ends = byte == '\n' || byte == '\r';
+    int in_line = before == SEEN_QUESTION || before == SEEN_TEXT;
+
+    if (byte == 0) {
+        return SEEN_NOTHING;
+    }
+    if (before == SEEN_PACKET || !(ends || (byte >= ' ' && byte <= '~'))) {
+        return SEEN_PACKET;
+    }
+    if (!ends) {
+        return byte == '?' && !in_line ? SEEN_QUESTION : SEEN_TEXT;
+    }
+    if (in_line || (before == SEEN_RETURN && byte == '\n')) {
+        return byte == '\r' ? SEEN_RETURN : SEEN_NOTHING;
+    }
+    return SEEN_LINE_END;
 }
 
 enum link_status link_take(struct link_packet *packet)
@@ -41,16 +69,18 @@ enum link_status link_take(struct link_packet *packet)
     uint8_t byte;
 
     while (next_byte(&byte)) {
+        enum seen before = seen;
         int size;
-        uint8_t echo = after_return && byte == '\n';
-        after_return = 0;
-        if (echo) {
-            continue;
+
+        seen = see(before, byte);
+        if (byte != 0 && seen != SEEN_PACKET) {
+            hans_packet_take(&decoder, 0); /* the text before this byte was no packet */
         }
-        if (is_greeting(byte)) {
-            after_return = byte == '\r';
-            decoder.left = decoder.zero = decoder.started = 0;
-            return LINK_HELLO;
+        if (byte != 0 && (seen == SEEN_NOTHING || seen == SEEN_RETURN)) {
+            if (before == SEEN_QUESTION) {
+                return LINK_HELLO;
+            }
+            continue;
         }
         size = hans_packet_take(&decoder, byte);
         if (size > 0) {

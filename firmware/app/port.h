@@ -20,7 +20,7 @@ size_t port_read(uint8_t *bytes, size_t size);
 /* Send `size` bytes; waits until the port has taken them. */
 void port_write(const uint8_t *bytes, size_t size);
 
-/* Received bytes that were lost because nobody took them in time, since port_init. */
+/* Overruns since port_init: how often the receiver dropped a byte, or several, because nobody took them in time. */
 uint32_t port_lost(void);
 
 /* Sleep until an interrupt: a received byte or the board's tick (every millisecond or so). */

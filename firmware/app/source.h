@@ -13,9 +13,6 @@ void source_start(uint32_t rate_mhz, uint8_t channels);
 /* The block that is due: its sample frames (0 = none yet), and where they lie until the next call. Never waits. */
 size_t source_read(const int16_t **samples);
 
-/* Sample frames that were lost because nobody read them in time, since source_start. */
-uint32_t source_lost(void);
-
 void source_stop(void);
 
 #endif

@@ -52,7 +52,7 @@ static void send_window(const struct hans_verdict *verdict)
 
 int stream_take(const int16_t *samples, size_t count)
 {
-    while (count > 0) {
+    while (count > 0 && stream.status == HANS_OK) {
         struct hans_verdict verdict;
         int judged;
         long used;
@@ -63,7 +63,7 @@ int stream_take(const int16_t *samples, size_t count)
         watch_leave();
         if (judged < 0) {
             stream.status = (int16_t)judged; /* INFO and the banner tell it */
-            return judged;
+            break;
         }
         if (judged > 0) {
             stream.windows++;
@@ -73,16 +73,16 @@ int stream_take(const int16_t *samples, size_t count)
         count -= (size_t)used;
         stream.next += (uint32_t)used;
     }
-    return HANS_OK;
+    return stream.status;
 }
 
 int stream_begin(enum mode mode, uint32_t options)
 {
-    source_stop();
-    stream = (struct stream){.status = stream.status, .mode = (uint8_t)mode, .options = options};
     if (stream.status != HANS_OK) {
         return stream.status;
     }
+    source_stop();
+    stream = (struct stream){.mode = (uint8_t)mode, .options = options};
     watch_start(&hans, (options & OPTION_COSTS) != 0);
     if (mode == MODE_RUN) {
         source_start(SPEC.rate_mhz, SPEC.channels);

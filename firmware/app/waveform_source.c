@@ -1,6 +1,6 @@
 /*
- * The stored waveform as a sample source: played in a loop, at the rate that is asked for. A block that is read late is
- * delayed, not lost, so that what a board says on its own can be foretold.
+ * The stored waveform as a sample source: played in a loop, at the rate that is asked for. It cannot overrun: a block
+ * that is read late is delayed, not lost, so that what a board says on its own can be foretold.
  */
 #include "source.h"
 
@@ -58,11 +58,6 @@ size_t source_read(const int16_t **samples)
         due = now; /* a whole block late: go on from here */
     }
     return count;
-}
-
-uint32_t source_lost(void)
-{
-    return 0;
 }
 
 void source_stop(void)

@@ -96,8 +96,10 @@ int hans_restart(struct hans *hans)
 
 void hans_set_tap(struct hans *hans, hans_tap tap, void *context)
 {
-    hans->tap = tap;
-    hans->context = context;
+    if (hans) {
+        hans->tap = tap;
+        hans->context = context;
+    }
 }
 
 static void show(const struct hans *hans, enum hans_stage stage, const void *data, size_t size)

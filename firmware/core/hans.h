@@ -2,17 +2,25 @@
  * Cyber-Hans core: samples in, verdicts out. This header is the manual; SPEC.md defines every bit.
  *
  * The core owns nothing: no heap, no stdio, no writable globals. The caller hands in `struct hans` and a block of work
- * memory whose size is a compile-time constant. One instance per sensor stream; instances are independent.
+ * memory whose size is a compile-time constant. One instance per sensor stream; instances are independent, but for the
+ * model that they may share: its entry keeps intermediate values in static memory and is not re-entrant. Two instances
+ * with one model must not be in hans_poll at once, be it in two threads or in an interrupt and what it interrupts.
  *
+ *     #include "detector.h"                                 // of a detector's folder; it includes this header
  *     static struct hans hans;
- *     static uint64_t work[HANS_WORK_WORDS(3, 512, 60, 78)];
+ *     static uint64_t work[HANS_DETECTOR_WORDS];
  *
- *     hans_init(&hans, &spec, &model, work, sizeof work);
- *     for (;;) {
+ *     if (hans_init(&hans, &HANS_DETECTOR_SPEC, &HANS_DETECTOR_MODEL, work, sizeof work) != HANS_OK)
+ *         stop();
+ *     while (count > 0) {                                   // of each block of `count` sample frames
+ *         struct hans_verdict verdict;
  *         long used = hans_push(&hans, samples, count);     // stops at the end of a window
- *         while (hans_poll(&hans, &verdict) == 1)           // 1 = a verdict
+ *         if (used < 0)
+ *             stop();                                       // hans_error(used) says why
+ *         if (hans_poll(&hans, &verdict) == 1)              // 1 = a verdict
  *             send(&verdict);
- *         samples += used * spec.channels; count -= used; ...
+ *         samples += (size_t)used * HANS_DETECTOR_SPEC.channels;
+ *         count -= (size_t)used;
  *     }
  *
  * Needs two's complement, arithmetic right shift of negative numbers, and (for the taps and digests) a little-endian
@@ -23,6 +31,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define HANS_ARITHMETIC 1 /* version of SPEC.md sections 1 to 7; changes when any feature's or score's bits change */
 #define HANS_INTERFACE 1  /* version of struct hans_spec and struct hans_model; generated C refuses another one */
@@ -189,5 +201,9 @@ void hans_set_tap(struct hans *hans, hans_tap tap, void *context);
 
 /* The words for an error; a string constant, never NULL. */
 const char *hans_error(int status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

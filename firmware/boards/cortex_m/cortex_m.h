@@ -1,5 +1,5 @@
 /* What the Cortex-M boards share: vectors, interrupts, the receive ring. Architecture facts are from the Armv6-M and
- * Armv7-M Architecture Reference Manuals, cited by chapter. */
+ * Armv7-M Architecture Reference Manuals (DDI 0419, DDI 0403); a section's number is the same in both unless told. */
 #ifndef CORTEX_M_H_
 #define CORTEX_M_H_
 
@@ -16,8 +16,8 @@ typedef void (*cortex_m_vector)(void);
 /* An exception nobody expects: restart. A node that watches a machine must not stay silent. */
 void cortex_m_unexpected(void);
 
-/* Let interrupt `number` through, or hold it back. NVIC_ISER and NVIC_ICER, chapter "Nested Vectored Interrupt
- * Controller"; writing 0 changes nothing, so neither disturbs another interrupt. */
+/* Let interrupt `number` through, or hold it back. NVIC_ISER and NVIC_ICER, B3.4, "Nested Vectored Interrupt
+ * Controller, NVIC"; writing 0 changes nothing, so neither disturbs another interrupt. */
 static inline void cortex_m_enable(unsigned number)
 {
     REGISTER(0xE000E100u + 4u * (number / 32u)) = (uint32_t)1 << (number % 32u);
@@ -47,7 +47,7 @@ void cortex_m_hex(uint32_t high, uint32_t low, char text[17]);
 /* The receive ring: filled by the board's interrupt, emptied by port_read(). */
 int receive_full(void);
 void receive_put(uint8_t byte); /* only when not full */
-void receive_lost(void);        /* the hardware dropped at least one byte */
+void receive_lost(void);        /* an overrun: the hardware dropped at least one byte */
 
 /* The board's part: let its receive interrupt through again; its handler holds it back when the ring is full. */
 void serial_resume(void);

@@ -12,10 +12,10 @@
 
 _Static_assert((RING_SIZE & RING_MASK) == 0 && RING_SIZE <= 32768u, "the ring's size is a power of two");
 
-static uint8_t ring[RING_SIZE];
+static volatile uint8_t ring[RING_SIZE]; /* so that no byte is read or written on the wrong side of its index */
 static volatile uint16_t head; /* bytes ever put, modulo 2^16; owned by the interrupt */
 static volatile uint16_t tail; /* bytes ever taken; owned by the application */
-static volatile uint32_t lost;
+static volatile uint32_t lost; /* overruns */
 
 int receive_full(void)
 {

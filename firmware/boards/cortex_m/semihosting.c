@@ -47,8 +47,8 @@ void port_file_close(int file)
 
 /*
  * Chapter "Exception entry behavior": the frame lies on the stack, r0 at +0, the address of the faulting instruction at
- * +24; bit 3 of the EXC_RETURN in lr tells that thread mode was interrupted, which always uses this stack here. Chapter
- * "System Control Block": HFSR bit 31 (DEBUGEVT) is cleared by writing 1; Armv6-M has no HFSR. Only thread mode calls
+ * +24; bit 3 of the EXC_RETURN in lr tells that thread mode was interrupted, which always uses this stack here.
+ * HFSR (Armv7-M, B3.2.16) bit 31, DEBUGEVT, is cleared by writing 1; Armv6-M has no HFSR. Only thread mode calls
  * semihosting; any other fault restarts.
  */
 __attribute__((naked)) void HardFault_Handler(void)

@@ -33,7 +33,7 @@ __attribute__((section(".vectors.core"), used)) static const cortex_m_vector cor
 };
 
 /* The compiler may use floating-point registers in any C function, even to copy: so the unit is on before the first.
- * Armv7-M, chapter "The optional Floating-point Extension": CPACR bits 20 to 23 give full access. Its reset state is
+ * Armv7-M, B3.2.20: bits 20 to 23 of CPACR give full access. Its reset state is
  * IEEE 754: round to nearest, subnormal numbers kept. */
 __attribute__((naked, noreturn)) void Reset_Handler(void)
 {
@@ -58,7 +58,7 @@ __attribute__((used)) void cortex_m_start(void)
     cortex_m_unexpected();
 }
 
-/* AIRCR with its key and SYSRESETREQ, chapter "System Control Block". */
+/* AIRCR (B3.2.6) with its key in bits 16-31 and SYSRESETREQ, bit 2. */
 void cortex_m_unexpected(void)
 {
     __asm volatile("dsb" : : : "memory");

@@ -1,14 +1,15 @@
 /*
- * nRF51822 of the micro:bit (v1): clock, UART, tick. Registers are cited by chapter of the nRF51 Series Reference
- * Manual; pins by the micro:bit's schematic. The nRF51 has no SysTick (the emulator's core has): TIMER0 is the tick.
+ * nRF51822 of the micro:bit (v1): clock, UART, tick. Registers are cited by chapter or section of the nRF51 Series
+ * Reference Manual v3.0, where they stand under their names; pins by the micro:bit's schematic. The nRF51 has no
+ * SysTick (the emulator's core has): TIMER0 is the tick.
  */
 #include "../../app/port.h"
 #include "../cortex_m/cortex_m.h"
 
-/* chapter "Clock management (CLOCK)" */
+/* chapter 13, "Clock management (CLOCK)", register overview */
 #define CLOCK_HFCLKSTART REGISTER(0x40000000u)
 #define CLOCK_HFCLKSTARTED REGISTER(0x40000100u)
-/* chapter "Universal Asynchronous Receiver/Transmitter (UART)" */
+/* 29.10, register overview of the "Universal Asynchronous Receiver/Transmitter (UART)" */
 #define UART_STARTRX REGISTER(0x40002000u)
 #define UART_STARTTX REGISTER(0x40002008u)
 #define UART_RXDRDY REGISTER(0x40002108u)
@@ -22,7 +23,7 @@
 #define UART_RXD REGISTER(0x40002518u)
 #define UART_TXD REGISTER(0x4000251Cu)
 #define UART_BAUDRATE REGISTER(0x40002524u)
-/* chapter "Timer/counter (TIMER)" */
+/* chapter 18, "Timer/counter (TIMER)", register overview */
 #define TIMER0_START REGISTER(0x40008000u)
 #define TIMER0_CAPTURE1 REGISTER(0x40008044u)
 #define TIMER0_COMPARE0 REGISTER(0x40008140u)
@@ -32,7 +33,7 @@
 #define TIMER0_PRESCALER REGISTER(0x40008510u)
 #define TIMER0_CC0 REGISTER(0x40008540u)
 #define TIMER0_CC1 REGISTER(0x40008544u)
-/* chapter "General-Purpose Input/Output (GPIO)" */
+/* 14.2, register overview of "General-Purpose Input/Output (GPIO)" */
 #define GPIO_OUTSET REGISTER(0x50000508u)
 #define GPIO_DIRSET REGISTER(0x50000518u)
 #define GPIO_DIRCLR REGISTER(0x5000051Cu)
@@ -46,7 +47,7 @@ enum {
     PERIOD = TICK_HZ / 1000,
     PIN_TXD = 24,
     PIN_RXD = 25,
-    BAUD_115200 = 0x01D7E000, /* chapter UART, BAUDRATE */
+    BAUD_115200 = 0x01D7E000, /* 29.10, BAUDRATE */
     PATIENCE = 100000         /* rounds of the wait for the crystal, which starts within some ms */
 };
 
@@ -60,7 +61,7 @@ void TIMER0_IRQHandler(void);
 CORTEX_M_INTERRUPTS microbit_interrupts[TIMER0_INTERRUPT + 1] = {
     [UART_INTERRUPT] = UART0_IRQHandler, [TIMER0_INTERRUPT] = TIMER0_IRQHandler};
 
-/* The crystal, for an exact rate; where it does not start the RC oscillator goes on, 1.5 % exact (chapter CLOCK). The
+/* The crystal, for an exact rate; where it does not start the RC oscillator goes on, 1.5 % exact (chapter 13). The
  * emulator's reads as started. */
 static void start_clock(void)
 {
@@ -82,7 +83,7 @@ static void start_tick(void)
     TIMER0_START = 1;
 }
 
-/* Chapter UART, "Pin configuration": TXD an output at 1, RXD an input, before the UART (ENABLE 4) takes them.
+/* Chapter 29, "Pin configuration": TXD an output at 1, RXD an input, before the UART (ENABLE 4) takes them.
  * INTEN bit 2 is RXDRDY, 9 is ERROR. */
 static void start_serial(void)
 {
