@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from cyberhans.detector import Detector
-from cyberhans.messages import PROTOCOL_VERSION, REPLY, Event, Info, Request, Taken, Verdict
+from cyberhans.messages import PROTOCOL_VERSION, REPLY, Info, Request, Taken, Verdict
 from cyberhans.protocol import Decoder, Packet
 from cyberhans.spec import ARITHMETIC_VERSION
 from cyberhans.tables import INTERFACE_VERSION
@@ -30,10 +30,10 @@ def info_of(detector: Detector, **changes: object) -> Info:
 
 
 def replying(info: Info, on_samples: Answers) -> Answers:
-    """INFO and START as they should be; for SAMPLES what the test wants."""
+    """INFO and START as they should be; for SAMPLES and FILE what the test wants."""
 
     def answer(packet: Packet) -> Iterable[Packet]:
-        if packet.type == Request.SAMPLES:
+        if packet.type in (Request.SAMPLES, Request.FILE):
             return on_samples(packet)
         body = info.pack() if packet.type == Request.INFO else Taken(0, 0, 2, 0).pack()
         return [Packet(packet.type | REPLY, packet.seq, body)]
@@ -46,7 +46,7 @@ def verdict(window: int, first: int, channels: int, tail: bytes) -> bytes:
 
 
 def event(seq: int, kind: int, body: bytes) -> Packet:
-    return Packet(Event(kind), seq % 256, body)
+    return Packet(kind, seq % 256, body)
 
 
 @contextmanager
