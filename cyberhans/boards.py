@@ -20,6 +20,7 @@ from cyberhans.errors import CyberHansError
 
 INSTALL = {
     "arm-none-eabi-gcc": "sudo apt install gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "arm-none-eabi-objcopy": "sudo apt install binutils-arm-none-eabi",
     "qemu-system-arm": "sudo apt install qemu-system-arm",
     "cc": "sudo apt install gcc, or pip install ziglang",
 }
@@ -108,7 +109,11 @@ def compiler(board: Board) -> list[str]:
 
 def host_compiler() -> list[str]:
     """The command of this computer's C compiler: $CC, cc, gcc, clang, the one in the pip package ziglang, or empty."""
-    chosen = shlex.split(os.environ.get("CC", ""))
+    stated = os.environ.get("CC", "")
+    try:
+        chosen = shlex.split(stated)
+    except ValueError as wrong:
+        raise CyberHansError(f"CC={stated}: {wrong}; unset CC or mend its quotes") from None
     if chosen and not shutil.which(chosen[0]):
         raise CyberHansError(f"CC={chosen[0]}: no such compiler; unset CC or name one that is installed")
     if chosen:

@@ -6,6 +6,7 @@ Compile, estimate, refuse, link, in this order: footprint.py adds up the objects
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import subprocess
 import tempfile
@@ -28,7 +29,8 @@ from cyberhans.footprint import Footprint, footprint
 from cyberhans.stack import stack_bytes
 
 WAVEFORM_FRAMES = 2048  # sample frames that the `run` mode of a board without a sensor plays in a loop
-FAILURE = re.compile(r"(?<!collect2: )\berror:|undefined reference|cannot open|will not fit|exceed")
+FAILURE = re.compile(r"(?<!collect2: )\berror:|CMake Error|undefined reference|cannot open|will not fit|exceed")
+NINJA = re.compile(r"\[\d+/\d+\] |FAILED: |ninja: ")
 PARTS = ("core", "app", "board", "tables", "model", "slot", "waveform")
 
 
@@ -64,6 +66,7 @@ def build(
 ) -> Build:  # fmt: skip
     """Build `out`/firmware.elf from a detector's folder. The same inputs give the same bytes, wherever they lie.
 
+    For a board that owns the machine firmware.hex, the same in Intel HEX, lies beside it for the board's own tool.
     firmware: the source root, where it is not this package's own; extra_flags: for every file compiled.
     Raises CyberHansError: unknown board, no compiler, incomplete or changed folder, C that does not compile, no room.
     """
@@ -106,12 +109,24 @@ def _link(board: Board, work: Path, image: Path) -> Build:
     _run_tool("cmake", "--build", str(work), "--target", "image")
     linked = next(path for path in (work / "image", work / "image.elf", work / "image.exe") if path.exists())
     flash, ram = image_sizes(linked)
-    try:
-        linked.replace(image)
-    except OSError as error:
-        raise _unwritable(image, error) from None
+    _put(linked, image, board)
     estimated = {"flash_bytes": before.flash_bytes, "ram_bytes": before.ram_bytes} if board.bare else None
     return Build(image, board.name, flash, ram, stack, _shares(before, flash), _ram_shares(before, ram), estimated)
+
+
+def _put(linked: Path, image: Path, board: Board) -> None:
+    """Move the image to its place, its Intel HEX beside it; an earlier one never stays beside an image not its own."""
+    hex_file = image.with_suffix(".hex")
+    made = linked.with_name("firmware.hex")
+    if board.bare:
+        _run_tool(f"{board.toolchain}-objcopy", "-O", "ihex", str(linked), str(made))
+    try:
+        hex_file.unlink(missing_ok=True)
+        linked.replace(image)
+        if board.bare:
+            made.replace(hex_file)
+    except OSError as error:
+        raise _unwritable(Path(error.filename2 or error.filename), error) from None
 
 
 def _write_waveform(golden: NDArray[np.int16], path: Path) -> None:
@@ -154,15 +169,23 @@ def _configure(board: Board, folder: Path, firmware: Path, work: Path, extra_fla
 
 
 def _run_tool(name: str, *arguments: str) -> None:
-    """Run cmake; on failure raise its first error line."""
+    """Run a tool; on failure raise the one line that says why."""
     program = boards.find_tool(name)
     if program is None:
-        raise CyberHansError(f"{name} not found: pip install {name}")
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+        raise CyberHansError(f"{name} not found: {boards.INSTALL.get(name, f'pip install {name}')}")
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
-        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        wrong = [line for line in lines if FAILURE.search(line)]
-        raise CyberHansError(f"the firmware does not build: {(wrong or lines or ['no message'])[0]}")
+        raise CyberHansError(f"the firmware does not build: {cause(done.stdout + done.stderr)}")
+
+
+def cause(output: str) -> str:
+    """Of what cmake or ninja printed: the first line that is an error, else the last that is not ninja's own."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    pairs = itertools.pairwise(["", *lines])  # the line after FAILED is the command
+    said = [line for before, line in pairs if not NINJA.match(line) and not before.startswith("FAILED: ")]
+    wrong = [line for line in said if FAILURE.search(line)]
+    failed = [f"{line}: no message" for line in lines if line.startswith("FAILED: ")]
+    return (wrong[:1] or said[-1:] or failed or ["no message"])[0]
 
 
 def refuse_if_too_large(board: Board, needed: Footprint, stack: int) -> None:

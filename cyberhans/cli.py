@@ -238,7 +238,8 @@ def _test_recordings(files: list[Path] | None, dataset: Path | None, protocol: s
 def _choose_spec(name: str, recordings: tuple[Recording, ...], board_name: str) -> Spec:
     """`auto` and the named sizes through the one rule of spec.design; anything else is a TOML file."""
     from cyberhans.boards import board
-    from cyberhans.spec import SIZES, design, load_spec, size_for_ram
+    from cyberhans.spec import SIZES, design, size_for_ram
+    from cyberhans.spec_file import load_spec
 
     if not recordings:
         raise CyberHansError("no recordings to learn from: give at least one labelled normal")

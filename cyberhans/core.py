@@ -188,12 +188,7 @@ _turns: dict[str, threading.Lock] = {}
 
 def _load(sources: Sequence[Path | str], include: Sequence[Path]) -> tuple[ctypes.CDLL, threading.Lock]:
     """The library and the lock of its static memory."""
-    path = compile_library(sources, include)
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError:  # a file that a full disk or a crash cut short, or of another machine
-        path.unlink(missing_ok=True)
-        library = ctypes.CDLL(str(compile_library(sources, include)))
+    library = load_library(sources, include)
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     library.hans_work_size.restype, library.hans_work_size.argtypes = size, [pointer]
     library.hans_init.argtypes = [pointer, pointer, pointer, pointer, size]
@@ -203,7 +198,17 @@ def _load(sources: Sequence[Path | str], include: Sequence[Path]) -> tuple[ctype
     library.hans_features.restype, library.hans_features.argtypes = pointer, [pointer]
     library.hans_set_tap.restype, library.hans_set_tap.argtypes = None, [pointer, _Tap, pointer]
     library.hans_error.restype = ctypes.c_char_p
-    return library, _turns.setdefault(str(path), threading.Lock())
+    return library, _turns.setdefault(library._name, threading.Lock())
+
+
+def load_library(sources: Sequence[Path | str], include: Sequence[Path]) -> ctypes.CDLL:
+    """compile_library(), loaded. An entry of the cache that does not load is made again."""
+    path = compile_library(sources, include)
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:  # a file that a full disk or a crash cut short, or of another machine
+        path.unlink(missing_ok=True)
+        return ctypes.CDLL(str(compile_library(sources, include)))
 
 
 def compiler() -> list[str]:

@@ -51,11 +51,25 @@ def load_protocol(folder: str | Path, name: str) -> Protocol:
             raise CyberHansError(f"{folder / 'manifest.csv'}: no row for {file}, which protocol {name} uses; add one")
         if file not in files:
             files[file] = _load(folder, manifest[file])
+        if ROLES[role] == "normal" and files[file].label == "anomaly":
+            raise CyberHansError(f"{folder / 'protocols.csv'}: {name}: {file} is labelled anomaly, but is {role}:"
+                                 " make it test_anomaly, or mend its label")  # fmt: skip
         parts[role].append(dataclasses.replace(_part(files[file], row, folder / "protocols.csv"), label=ROLES[role]))
     for role, found in parts.items():
         if not found:
             raise CyberHansError(f"{folder / 'protocols.csv'}: protocol {name} has no {role} row; add one")
-    return Protocol(name, *(tuple(parts[role]) for role in ROLES))
+    protocol = Protocol(name, *(tuple(parts[role]) for role in ROLES))
+    _refuse_overlap(protocol, folder / "protocols.csv")
+    return protocol
+
+
+def _refuse_overlap(protocol: Protocol, where: Path) -> None:
+    """No sample may both train and test."""
+    for test in protocol.test_normal + protocol.test_anomaly:
+        for part in protocol.train:
+            if test.overlaps(part.sha256, part.first_frame, part.frames):
+                raise CyberHansError(f"{where}: protocol {protocol.name}: {part.name} trains and {test.name} tests on"
+                                     " the same samples; set start_s and end_s apart")  # fmt: skip
 
 
 def _part(recording: Recording, row: Row, where: Path) -> Recording:
@@ -72,7 +86,10 @@ def _unknown(name: str, names: list[str], where: Path) -> CyberHansError:
 
 def _load(folder: Path, row: Row) -> Recording:
     """The whole file; the manifest's row wins over a sidecar, but must not contradict the WAV."""
-    recording, where = load_recording(folder / row["file"]), folder / "manifest.csv"
+    where, path = folder / "manifest.csv", Path(row["file"])
+    if path.is_absolute() or ".." in path.parts:
+        raise CyberHansError(f"{where}: {path} lies outside the dataset's folder; move it there")
+    recording = load_recording(folder / path)
     actual = {"n_samples": recording.frames, "channels": recording.channels, "rate_hz": recording.rate_hz}
     for column, value in actual.items():
         stated = _number(row, column, where)
@@ -119,7 +136,7 @@ def _protocol_rows(folder: Path) -> list[dict[str, str]]:
 
 def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             missing = [column for column in needed if column not in (reader.fieldnames or ())]
             if missing:

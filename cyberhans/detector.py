@@ -21,6 +21,7 @@ from cyberhans import detector_source
 from cyberhans.core import Core
 from cyberhans.errors import CyberHansError
 from cyberhans.spec import Spec
+from cyberhans.spec_file import spec_from_dict
 from cyberhans.tables import emit_tables
 
 SCHEMA = 1
@@ -84,6 +85,11 @@ class Detector:
         settings = struct.pack("<iH", self.threshold, self.flags)
         return hashlib.sha256(self.spec.digest + self.model.digest + settings).digest()[:16]
 
+    @property
+    def false_alarms_per_hour(self) -> float:
+        """What the rate asked for means on a machine that runs without pause."""
+        return self.false_alarm_rate * 3600 * self.spec.rate_hz / self.spec.hop
+
     def core(self) -> Core:
         """The C core with this detector's model, compiled for this machine."""
         if self.folder is not None:
@@ -96,8 +102,10 @@ class Detector:
         return {
             "kind": self.kind,
             "features": self.spec.features,
+            "window_s": self.spec.window / self.spec.rate_hz,
             "threshold_octaves": self.threshold / 65536,
             "false_alarm_rate": self.false_alarm_rate,
+            "false_alarms_per_hour": self.false_alarms_per_hour,
             "uncalibrated": self.uncalibrated,
             "windows": self.provenance["windows"],
             "recordings": len(self.provenance["recordings"]),
@@ -180,7 +188,7 @@ def load_detector(folder: str | Path) -> Detector:
         files = {name: _read_unchanged(folder / name, digest) for name, digest in fields["files"].items()}
         arrays = {name[:-4]: np.load(io.BytesIO(data)) for name, data in files.items() if name.endswith(".npy")}
         detector = Detector(
-            spec=Spec.from_dict(fields["spec"]),
+            spec=spec_from_dict(fields["spec"]),
             model=Model(text=files["model.c"].decode(), **fields["model"]),
             golden=arrays.pop("golden"),
             golden_features=arrays.pop("golden_features"),

@@ -23,9 +23,10 @@ def evaluate(detector: Detector, protocol: Protocol) -> dict[str, Any]:
 
     auc: chance that an anomalous window scores above a normal one. pauc10: area under the same curve up to a
     false-alarm rate of 0.1, standardised so that 0.5 is chance and 1 is perfect (McClish 1989). false_alarm_rate and
-    detection_rate: at the detector's threshold. warnings: the detector's, then those of the test recordings.
+    detection_rate: at the detector's threshold. warnings: the detector's, then those of the test recordings; that
+    it was trained on one is among them.
     """
-    warnings = _check(protocol)
+    warnings = _check(protocol) + _learnt_from(detector, protocol)
     table = window_table(detector, protocol)
     anomaly = table["label"] == "anomaly"
     scores = table["score"].to_numpy(np.float64)
@@ -52,6 +53,16 @@ def _check(protocol: Protocol) -> list[str]:
         raise CyberHansError(f"protocol {protocol.name}: needs a normal and an anomalous test recording; add one")
     tests = protocol.test_normal + protocol.test_anomaly
     return [f"{recording.name}: {reason}" for recording in tests for reason in refuse_bad(recording)]
+
+
+def _learnt_from(detector: Detector, protocol: Protocol) -> list[str]:
+    """A warning for each test recording that the detector has seen, by its provenance."""
+    origins = [(part["sha256"], part["first_frame"], part["frames"]) for part in detector.provenance["recordings"]]
+    return [
+        f"{recording.name}: the detector was trained on it, so it looks better than it is; test on another"
+        for recording in protocol.test_normal + protocol.test_anomaly
+        if any(recording.overlaps(*origin) for origin in origins)
+    ]
 
 
 def window_table(detector: Detector, protocol: Protocol) -> pd.DataFrame:

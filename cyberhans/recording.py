@@ -155,6 +155,11 @@ class Recording:
         cut, first = self.samples[start:end], self.first_frame + start
         return dataclasses.replace(self, samples=cut, segment_len=min(self.segment_len, len(cut)), first_frame=first)
 
+    def overlaps(self, sha256: str, first_frame: int, frames: int) -> bool:
+        """Whether this has sample frames of that span of that file; never before it is saved."""
+        shared = min(self.first_frame + self.frames, first_frame + frames) > max(self.first_frame, first_frame)
+        return bool(self.sha256) and self.sha256 == sha256 and shared
+
 
 class Reason(str):
     """Why a recording is bad. `fatal`: training and verifying refuse it; otherwise they warn."""

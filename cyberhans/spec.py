@@ -7,10 +7,7 @@ import hashlib
 import itertools
 import math
 import struct
-import tomllib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cyberhans.errors import CyberHansError
@@ -39,11 +36,11 @@ def _check(name: str, value: float, low: float, high: float, unit: str) -> None:
         raise CyberHansError(f"{name} {value:g} {unit}".rstrip() + f": must be {low:g} to {high:g}")
 
 
-def _check_rate(rate_hz: float) -> None:
+def check_rate(rate_hz: float) -> None:
     _check("rate", rate_hz, 100, 100_000, "Hz")
 
 
-def _check_length(length: int) -> None:
+def check_length(length: int) -> None:
     if length not in FRAME_LENGTHS:
         raise CyberHansError(f"frame length {length}: choose one of {', '.join(map(str, FRAME_LENGTHS))}")
 
@@ -56,7 +53,7 @@ class Frame:
     edges: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check_length(self.length)
+        check_length(self.length)
         if not 1 <= self.bands <= MAX_BANDS:
             raise CyberHansError(f"frame of {self.length} has {self.bands} bands: choose 1 to {MAX_BANDS}")
         rising = all(a < b for a, b in itertools.pairwise(self.edges))
@@ -82,7 +79,7 @@ class Spec:
     frames: tuple[Frame, ...]
 
     def __post_init__(self) -> None:
-        _check_rate(self.rate_mhz / 1000)
+        check_rate(self.rate_mhz / 1000)
         _check("channels", self.channels, 1, 6, "")
         _check("window", self.window, 64, MAX_WINDOW, "samples")
         _check("hop", self.hop, self.window, MAX_WINDOW, "samples")
@@ -150,7 +147,7 @@ class Spec:
         return hashlib.sha256(packed).digest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """The form in detector.json and in Spec files."""
+        """The form in detector.json and in Spec files; spec_file.py reads it."""
         return {
             "rate_hz": self.rate_hz,
             "channels": self.channels,
@@ -159,64 +156,6 @@ class Spec:
             "families": [family.name.lower() for family in Family if family in self.families and family.name],
             "frames": [{"length": frame.length, "edges": list(frame.edges)} for frame in self.frames],
         }
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Spec:
-        """From to_dict(), or with a frame's `bands`, `scale`, `low_hz`, `high_hz` in place of its `edges`."""
-        try:
-            rate = float(fields["rate_hz"])
-            _check_rate(rate)
-            window = int(fields["window"])
-            return cls(
-                rate_mhz=round(rate * 1000),
-                channels=int(fields["channels"]),
-                window=window,
-                hop=int(fields.get("hop", window)),
-                families=_families(fields.get("families", [])),
-                frames=tuple(_frame_from_dict(frame, rate) for frame in fields["frames"]),
-            )
-        except KeyError as missing:
-            raise CyberHansError(f"Spec: missing field {missing}; see SPEC.md section 2") from None
-        except (ArithmeticError, AttributeError, TypeError, ValueError) as wrong:
-            raise CyberHansError(f"Spec: {wrong}; see SPEC.md section 2") from None
-
-
-def _families(names: Iterable[object]) -> Family:
-    """Names to flags; an unknown one, or one that stands twice, is an error."""
-    known = {family.name.lower(): family for family in Family if family.name}
-    found = Family(0)
-    for name in names:
-        family = known.get(str(name).lower())
-        if family is None:
-            raise CyberHansError(f"Spec: family {name!r}: choose {', '.join(known)}")
-        if family in found:
-            raise CyberHansError(f"Spec: family {name!r} stands twice; name it once")
-        found |= family
-    return found
-
-
-def _frame_from_dict(fields: Mapping[str, Any], rate_hz: float) -> Frame:
-    length = int(fields["length"])
-    _check_length(length)
-    if "edges" in fields:
-        return Frame(length, tuple(int(edge) for edge in fields["edges"]))
-    return Frame(length, band_edges(length, rate_hz, int(fields["bands"]), fields.get("scale", "log"),
-                                    fields.get("low_hz"), fields.get("high_hz")))  # fmt: skip
-
-
-def load_spec(path: str | Path) -> Spec:
-    """Read a Spec from a TOML file with the fields of Spec.to_dict()."""
-    try:
-        with open(path, "rb") as file:
-            fields = tomllib.load(file)
-    except OSError as error:
-        raise CyberHansError(f"{path}: {error.strerror}; --spec takes auto, tiny, small, full or a TOML file") from None
-    except ValueError as error:  # TOML is UTF-8 too
-        raise CyberHansError(f"{path}: not TOML: {error}") from None
-    try:
-        return Spec.from_dict(fields)
-    except CyberHansError as wrong:
-        raise CyberHansError(f"{path}: {wrong}") from None
 
 
 def band_edges(
@@ -273,7 +212,7 @@ def design(size: str, rate_hz: float, channels: int, segment_len: int) -> Spec:
         raise CyberHansError(f"spec {size!r}: choose auto, {', '.join(SIZES)} or a TOML file")
     if size == "tiny" and channels > TINY_CHANNELS:
         raise CyberHansError(f"spec tiny: at most {TINY_CHANNELS} channels, the stream has {channels}; take small")
-    _check_rate(rate_hz)
+    check_rate(rate_hz)
     seconds = 2.0 if segment_len >= 30 * rate_hz else 0.2
     window = min(segment_len, MAX_WINDOW, max(1024, round(seconds * rate_hz)))
     if window < 2 * FRAME_LENGTHS[0]:

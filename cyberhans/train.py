@@ -43,7 +43,7 @@ def train(
         raise too_few(sum(counts), false_alarm_rate, spec.hop / spec.rate_hz)
     core = Core(spec)
     features = np.concatenate([core.features(part) for part in windows])
-    left_out = left_out_scores(kind, features, np.repeat(np.arange(len(counts)), counts), seed)
+    left_out = left_out_scores(kind, features, np.repeat(_files(recordings), counts), seed)
     threshold = threshold_for(left_out, false_alarm_rate)
     fitted = detectors.fit(kind, features, seed)
     model, guard = emit(fitted, features, method=method, dtype=dtype)
@@ -68,6 +68,15 @@ def left_out_scores(
         octaves = detectors.fit(kind, features[learn], seed).score(features[out])
         scores[out] = np.rint(octaves * 65536).astype(np.int32)
     return scores
+
+
+def _files(recordings: Sequence[Recording]) -> list[int]:
+    """A number for each recording; parts of one file, which are alike, have the same."""
+    numbers: dict[object, int] = {}
+    return [
+        numbers.setdefault((part.sha256, part.path) if part.sha256 else place, len(numbers))
+        for place, part in enumerate(recordings)
+    ]
 
 
 def _check(recordings: Sequence[Recording], seed: int) -> list[list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cyberhans.core import compile_library, firmware_dir
+from cyberhans.core import firmware_dir, load_library
 from cyberhans.detector import Model
 from cyberhans.detectors import Features, Fitted, mean_part
 from cyberhans.detectors.forest import Forest
@@ -53,7 +53,7 @@ def compare(fitted: Fitted, model: Model, features: Features) -> dict[str, Any]:
 
 def run(model: Model, features: Features) -> npt.NDArray[np.float32]:
     """The model's own floats before any rounding: float32 (k, parts), or (k, 1) path lengths of a forest."""
-    library = ctypes.CDLL(str(compile_library([model.text + _EXPOSED % model.prefix], [firmware_dir() / "core"])))
+    library = load_library([model.text + _EXPOSED % model.prefix], [firmware_dir() / "core"])
     rows = np.ascontiguousarray(features, np.int16)
     values = np.zeros((len(rows), model.parts or 1), np.float32)
     library.truth(rows.ctypes.data_as(ctypes.c_void_p), ctypes.c_long(len(rows)), ctypes.c_long(rows.shape[1]),

@@ -57,7 +57,7 @@ def compare(
     assert detector.folder
     built = build(detector.folder, board, folder)
     outcome = verify_on(f"board:{board}", detector, windows, image=built.image, bulk=bulk)
-    record("parity_board", board)
+    record("parity_board", f"{board}, {'from a file' if bulk else 'over the link'}")
     record("parity_windows", outcome.windows)
     record("parity_differing_bits", sum(outcome.differing_bits.values()))
     assert outcome.first_difference is None

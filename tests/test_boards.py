@@ -122,6 +122,12 @@ def test_the_compiler_named_in_the_environment_is_taken(monkeypatch: pytest.Monk
         boards.host_compiler()
 
 
+def test_a_compiler_with_bad_quotes_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", '"gcc')
+    told = boards.toolchain_missing(board("native"))
+    assert told == 'CC="gcc: No closing quotation; unset CC or mend its quotes'
+
+
 def test_cmake_and_ninja_are_found_beside_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     for tool in ("python", "ninja"):

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from elftools.elf.elffile import ELFFile
 from small_detector import noise, small_detector, small_spec
 
 from cyberhans import boards
 from cyberhans.boards import board
-from cyberhans.build import Build, build, image_sizes
+from cyberhans.build import Build, build, cause, image_sizes
 from cyberhans.core import firmware_dir
 from cyberhans.dataset import load_protocol
 from cyberhans.detector import load_detector
@@ -168,6 +169,39 @@ def test_the_compiler_from_pip_builds_the_process(
         assert device.info.board == "native"
 
 
+@pytest.mark.emulator
+@pytest.mark.parametrize("name", ARM)
+def test_the_hex_file_holds_what_the_image_stores(images: dict[str, Build], tmp_path: Path, name: str) -> None:
+    """Intel HEX, read back here by its own rules: the bytes, at their addresses, of the ELF's loadable segments."""
+    found: dict[int, int] = {}
+    base = 0
+    for line in images[name].image.with_suffix(".hex").read_text().splitlines():
+        record = bytes.fromhex(line[1:])
+        assert line[0] == ":" and len(record) == record[0] + 5 and sum(record) % 256 == 0
+        address, kind, data = int.from_bytes(record[1:3], "big"), record[3], record[4:-1]
+        if kind in (2, 4):
+            base = int.from_bytes(data, "big") << (4 if kind == 2 else 16)
+        elif kind == 0:
+            found.update({base + address + i: byte for i, byte in enumerate(data)})
+    stored: dict[int, int] = {}
+    with open(images[name].image, "rb") as file:
+        for segment in ELFFile(file).iter_segments("PT_LOAD"):
+            stored.update({segment["p_paddr"] + i: byte for i, byte in enumerate(segment.data())})
+    assert found == stored and len(found) >= images[name].flash_bytes
+
+
+@pytest.mark.emulator
+def test_the_hex_file_is_the_same_each_time_and_never_that_of_another_image(
+    folder: Path, images: dict[str, Build], tmp_path: Path
+) -> None:
+    build(folder, "microbit", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["firmware.elf", "firmware.hex"]
+    made = (tmp_path / "firmware.hex").read_bytes()
+    assert made == images["microbit"].image.with_suffix(".hex").read_bytes()
+    build(folder, "native", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["firmware.elf"]
+
+
 # --- refusals
 
 
@@ -216,6 +250,44 @@ def test_a_compile_error_is_one_line_with_its_place(folder: Path, tmp_path: Path
     told = refusal(broken, "native", tmp_path / "out")
     assert "model.c:1" in told and "made for another version" in told
     assert not list((tmp_path / "out").iterdir())
+
+
+FAILED = """\
+[1/21] Building C object CMakeFiles/core.dir/core/a.c.o
+[2/21] Building C object CMakeFiles/core.dir/core/b.c.o
+FAILED: CMakeFiles/core.dir/core/b.c.o
+/usr/bin/cc -DNAME=exceed -o b.c.o -c b.c
+{said}[3/21] Building C object CMakeFiles/core.dir/core/c.c.o
+ninja: build stopped: subcommand failed.
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("b.c: In function f:\nb.c:3:1: error: no x\nb.c:4:1: error: no y\n", "b.c:3:1: error: no x"),
+        ("b.c:3:1: warning: odd\ncc: unknown option -q\n", "cc: unknown option -q"),
+        ("", "FAILED: CMakeFiles/core.dir/core/b.c.o: no message"),
+    ],
+)
+def test_the_line_is_the_compilers_and_not_ninjas(said: str, expected: str) -> None:
+    assert cause(FAILED.format(said=said)) == expected
+
+
+@pytest.mark.slow
+def test_a_compiler_that_fails_in_its_own_words_is_quoted(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken-cc"
+    broken.write_text("#!/bin/sh\necho first; echo 'licence expired' >&2; exit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CC", str(broken))
+    assert refusal(folder, "native", tmp_path / "out") == "the firmware does not build: licence expired"
+
+
+def test_a_compiler_with_bad_quotes_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", '"gcc')
+    assert 'CC="gcc: No closing quotation' in refusal(folder, "native", tmp_path)
 
 
 @pytest.mark.slow

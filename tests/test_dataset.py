@@ -114,6 +114,44 @@ def test_an_exchanged_file_is_refused(folder: Path) -> None:
     assert "sha256 differs" in refusal(folder)
 
 
+@pytest.mark.parametrize("outside", ["../a.wav", "sub/../../a.wav", "/a.wav"])
+def test_a_file_outside_the_folder_is_refused(folder: Path, outside: str) -> None:
+    for name in ("manifest.csv", "protocols.csv"):
+        change(folder / name, "sub/a.wav", outside)
+    assert f"manifest.csv: {outside} lies outside the dataset's folder" in refusal(folder)
+
+
+@pytest.mark.parametrize("role", ["train_normal", "test_normal"])
+def test_an_anomaly_does_not_pass_for_normal(folder: Path, role: str) -> None:
+    protocols(folder, ["rig/point", role, "sub/b.wav", 0, 0.4])
+    assert f"rig/point: sub/b.wav is labelled anomaly, but is {role}: make it test_anomaly" in refusal(folder)
+
+
+@pytest.mark.parametrize("role", ["test_normal", "test_anomaly"])
+def test_no_sample_both_trains_and_tests(folder: Path, role: str) -> None:
+    rows = (folder / "protocols.csv").read_text()
+    (folder / "protocols.csv").write_text(rows + f"rig/point,{role},sub/a.wav,0.3,0.5\n")
+    assert "protocol rig/point: a.wav trains and a.wav tests on the same samples" in refusal(folder)
+    (folder / "protocols.csv").write_text(rows + f"rig/point,{role},sub/a.wav,0.4,0.5\n")
+    assert load_protocol(folder, "rig/point")
+
+
+def test_a_copy_under_another_name_does_not_hide_it(folder: Path) -> None:
+    (folder / "sub" / "c.wav").write_bytes((folder / "sub" / "a.wav").read_bytes())
+    row = next(line for line in (folder / "manifest.csv").read_text().splitlines() if "sub/a.wav" in line)
+    (folder / "manifest.csv").write_text((folder / "manifest.csv").read_text() + row.replace("a.wav", "c.wav") + "\n")
+    change(folder / "protocols.csv", "test_normal,sub/a.wav,0.75", "test_normal,sub/c.wav,0.1")
+    assert "a.wav trains and c.wav tests on the same samples" in refusal(folder)
+
+
+def test_tables_from_a_spreadsheet_are_read(folder: Path) -> None:
+    """Excel begins UTF-8 with a byte order mark."""
+    for name in ("manifest.csv", "protocols.csv"):
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes())
+    assert protocol_names(folder) == ["rig/point", "rig/other"]
+    assert len(load_protocol(folder, "rig/point").train) == 2
+
+
 def test_unknown_roles_missing_roles_and_missing_files_are_refused(folder: Path) -> None:
     assert "rig/other has no test_normal row" in refusal(folder, "rig/other")
     protocols(folder, ["rig/point", "training", "sub/a.wav", 0, 1])

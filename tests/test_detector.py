@@ -18,7 +18,7 @@ from learnt import SPEC, recording
 from cyberhans.core import compiler, firmware_dir
 from cyberhans.detector import Detector, load_detector
 from cyberhans.errors import CyberHansError
-from cyberhans.spec import Spec
+from cyberhans.spec_file import spec_from_dict
 from cyberhans.train import train
 
 FILES = {
@@ -66,7 +66,7 @@ def test_detector_json_says_what_a_person_asks(made: Detector, folder: Path) -> 
     fields = json.loads((folder / "detector.json").read_text())
     assert fields["kind"] == "gaussian" and fields["threshold"] == made.threshold
     assert fields["false_alarm_rate"] == 0.05 and fields["uncalibrated"] is False
-    assert Spec.from_dict(fields["spec"]) == SPEC
+    assert spec_from_dict(fields["spec"]) == SPEC
     assert fields["provenance"]["windows"] == 250
     assert [part["session"] for part in fields["provenance"]["recordings"]] == ["day 0", "day 1"]
     assert set(fields["files"]) == FILES - {"detector.json"}
@@ -281,6 +281,15 @@ def test_a_detector_warns_of_too_few_recordings(made: Detector) -> None:
     assert summary["warnings"] == ["2 recordings: 4 or more, made on different days, keep the false-alarm rate better"]
     assert learnt_from(made, *[{"sha256": ""}] * 4).summary()["warnings"] == []
     json.dumps(summary)
+
+
+def test_a_summary_says_what_the_rate_asked_for_means(made: Detector) -> None:
+    """0.05 of windows of 256 samples at 16 kHz; with a longer hop there are fewer in an hour."""
+    summary = made.summary()
+    assert (summary["window_s"], summary["windows"]) == (0.016, 250)
+    assert summary["false_alarms_per_hour"] == pytest.approx(0.05 * 3600 / 0.016)
+    rare = replace(made, spec=replace(SPEC, hop=16_000)).summary()
+    assert rare["window_s"] == 0.016 and rare["false_alarms_per_hour"] == pytest.approx(180)
 
 
 def test_one_recording_is_warned_of_also_when_it_is_cut_into_parts(made: Detector) -> None:

@@ -228,6 +228,15 @@ def test_the_guard_refuses_what_is_no_number() -> None:
         truth.compare(fitted("autoencoder"), replace(made, text=text), features())
 
 
+def test_a_broken_cache_entry_does_not_stop_the_guard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = model("gaussian")
+    broken = compile_library([made.text + truth._EXPOSED % made.prefix], [CORE])
+    broken.write_bytes(b"\x7fELF cut short")
+    assert truth.run(made, ROWS).shape == (len(ROWS), made.parts)
+    assert len(broken.read_bytes()) > 1000
+
+
 def test_nothing_is_emitted_past_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(truth, "PART_LIMIT", 1e-12)
     with pytest.raises(CyberHansError, match="not emitted"):

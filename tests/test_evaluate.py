@@ -16,6 +16,7 @@ from cyberhans.dataset import Protocol, load_protocol
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
 from cyberhans.evaluate import PARTIAL, area, evaluate, roc, standardised_area, window_table
+from cyberhans.recording import Recording
 from cyberhans.spec import design
 from cyberhans.train import train
 
@@ -90,6 +91,20 @@ def test_warnings_are_those_of_the_detector_and_of_the_test(protocol: Protocol) 
     lossy = replace(protocol.test_normal[0], lost_samples=9, path=Path("lossy.wav"))
     found = evaluate(single, replace(protocol, test_normal=(lossy,)))["warnings"]
     assert found == [*single.warnings, "lossy.wav: 9 samples were lost"] and "one recording" in found[0]
+
+
+def test_what_it_was_trained_on_is_warned_of(protocol: Protocol) -> None:
+    file = replace(recording(0, seconds=4.0), sha256="ab", path=Path("day.wav"))
+    known = train([file.part(0, 2)], kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+
+    def told(test: Recording) -> list[str]:
+        found = evaluate(known, replace(protocol, test_normal=(test,)))["warnings"]
+        return [line for line in found if "trained" in line]
+
+    assert told(file.part(1.9, 4)) == [
+        "day.wav: the detector was trained on it, so it looks better than it is; test on another"
+    ]
+    assert told(file.part(2, 4)) == [] == told(replace(file.part(0, 2), sha256="cd"))
 
 
 def test_an_uncalibrated_detector_says_so(protocol: Protocol) -> None:

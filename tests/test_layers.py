@@ -22,7 +22,7 @@ LAYERS = (
     ("build", "footprint", "stack", "emit", "amalgamation", "model_source", "truth"),
     ("device", "judgement", "difference", "line", "emulator", "simulate", "machines", "inspection"),
     ("detector", "detector_source", "detectors", "threshold", "core", "dataset"),
-    ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "spec"),
+    ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
     ("errors", "__init__"),
 )
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}

@@ -381,3 +381,13 @@ def test_fatal_reasons_come_first() -> None:
     samples = noise(100, 2)
     samples[:2, 0], samples[:80, 1] = 32767, 32767
     assert [reason.fatal for reason in check(recording_of(samples))] == [True, False]
+
+
+@pytest.mark.parametrize(("first", "frames", "shared"), [
+    (0, 100, False), (0, 101, True), (120, 5, True), (199, 1, True), (200, 50, False), (0, 1000, True), (150, 0, False),
+])  # fmt: skip
+def test_parts_overlap_where_they_share_a_sample(first: int, frames: int, shared: bool) -> None:
+    part = Recording(np.ones((100, 1), np.int16), 1000.0, sha256="ab", first_frame=100)
+    assert part.overlaps("ab", first, frames) is shared
+    assert not part.overlaps("cd", first, frames)
+    assert not dataclasses.replace(part, sha256="").overlaps("", first, frames)

@@ -1,4 +1,4 @@
-"""The Spec: bounds, digest, files, and the one rule that picks it."""
+"""The Spec: bounds, digest, and the one rule that picks it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import itertools
 import struct
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,6 @@ from cyberhans.spec import (
     Spec,
     band_edges,
     design,
-    load_spec,
     size_for_ram,
 )
 
@@ -31,9 +29,6 @@ SMALL = Spec(
     families=Family.SPREAD | Family.STATISTICS | Family.DIFFERENCES,
     frames=(Frame(64, (1, 2, 4, 8)), Frame(256, (1, 5, 20, 60, 128))),
 )
-
-
-SPEC_OF = "rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [{length=64, edges=[1, 2, 3]}]\nfamilies = %s"
 
 
 def test_feature_order_and_count() -> None:
@@ -112,68 +107,6 @@ def test_bad_edges_are_refused(edges: tuple[int, ...]) -> None:
 def test_frame_length_must_be_known() -> None:
     with pytest.raises(CyberHansError, match="frame length 100"):
         Frame(100, (1, 2, 3))
-
-
-def test_dictionary_round_trip() -> None:
-    assert Spec.from_dict(SMALL.to_dict()) == SMALL
-
-
-def test_file_with_bands_in_place_of_edges(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text(
-        'rate_hz = 8000\nchannels = 1\nwindow = 2000\nfamilies = ["statistics", "spread"]\n'
-        '[[frames]]\nlength = 256\nbands = 12\nscale = "mel"\nlow_hz = 100\nhigh_hz = 3000\n'
-    )
-    spec = load_spec(path)
-    assert spec.hop == 2000
-    assert spec.frames[0].bands == 12
-    assert spec.frames[0].edges[0] >= round(100 / (8000 / 256)) and spec.frames[0].edges[-1] <= 96
-    assert spec.families == Family.STATISTICS | Family.SPREAD
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("rate_hz = ", "not TOML"),
-        ("channels = 1", "rate_hz"),
-        ("rate_hz = 'x'\nwindow = 100\nchannels = 1\nframes = []", "Spec"),
-        (
-            "rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = []\nfamilies = ['loud']",
-            "family 'loud': choose spread",
-        ),
-        (SPEC_OF % "['spread', 'spread']", "'spread' stands twice"),
-        (SPEC_OF % "['spread', 'Spread', 'differences']", "'Spread' stands twice"),
-        (SPEC_OF % "[3]", "family 3: choose"),
-        (SPEC_OF % "3", "Spec"),
-        ("rate_hz = 0\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=3}]", "rate 0 Hz: must be 100"),
-        ("rate_hz = -8000\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=3}]", "rate -8000 Hz"),
-        ("rate_hz = inf\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=3}]", "rate inf Hz"),
-        ("rate_hz = nan\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=3}]", "rate nan Hz"),
-        ("rate_hz = 8000\nwindow = inf\nchannels = 1\nframes = [{length=64, bands=3}]", "Spec"),
-        ("rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [{length=0, bands=3}]", "frame length 0"),
-        ("rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=inf}]", "Spec"),
-        (f"rate_hz = 8000\nwindow = 1{'0' * 400}\nchannels = 1\nframes = [{{length=64, bands=3}}]", "Spec"),
-        ("rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [3]", "Spec"),
-        ("rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [{length=64, bands=3, scale='bark'}]", "bark"),
-    ],
-)
-def test_bad_files_say_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
-    path = tmp_path / "spec.toml"
-    path.write_text(text)
-    with pytest.raises(CyberHansError, match=words) as error:
-        load_spec(path)
-    assert "\n" not in str(error.value) and str(error.value).startswith(str(path))
-
-
-def test_a_file_that_is_not_text(tmp_path: Path) -> None:
-    (tmp_path / "spec.toml").write_bytes(b"rate_hz = 8000 # \xff")
-    with pytest.raises(CyberHansError, match=r"spec\.toml: not TOML"):
-        load_spec(tmp_path / "spec.toml")
-
-
-def test_missing_file() -> None:
-    with pytest.raises(CyberHansError, match="auto, tiny, small, full or a TOML file"):
-        load_spec("no-such-file.toml")
 
 
 @pytest.mark.parametrize("scale", ["log", "linear", "mel"])

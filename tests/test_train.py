@@ -62,6 +62,19 @@ def test_the_threshold_comes_from_windows_left_out() -> None:
     assert made.threshold == np.sort(scores)[-rank(93, 0.1)]
 
 
+def test_parts_of_one_file_are_left_out_as_one_recording() -> None:
+    """128 windows of one file in two parts are scored like those of the whole; parts of two files are not."""
+
+    def scores(*parts: Recording) -> list[int]:
+        made = train(parts, kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+        return list(made.arrays["left_out_score"])
+
+    file = replace(recording(0, seconds=2.048), sha256="ab", path=Path("day.wav"))
+    first, second = file.part(0, 1.024), file.part(1.024, 2.048)
+    assert scores(first, second) == scores(file)
+    assert scores(first, replace(second, sha256="cd")) != scores(file)
+
+
 def test_left_out_scores_never_see_their_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.repeat(np.arange(60), 4).reshape(60, 4).astype(np.int16)
     recording_of = np.repeat(np.arange(3), 20)
