@@ -125,7 +125,7 @@ def train(
     """Learn a machine's normal behaviour from its recordings and write a detector's folder."""
     from cyberhans.train import train as fit
 
-    normal = tuple(_taken_as_normal(recording) for recording in _named_recordings(files, dataset, protocol))
+    normal = tuple(_taken_as_normal(recording) for recording in _recordings(files, dataset, protocol, "train"))
     made = fit(normal, kind=detector, spec=_choose_spec(spec, normal, board), false_alarm_rate=false_alarms, seed=seed,
                uncalibrated=uncalibrated)  # fmt: skip
     made.save(out)
@@ -178,7 +178,7 @@ def verify(
 
     if image and not device.startswith("board:"):
         raise typer.BadParameter("--image goes with --device board:NAME; a device behind a port runs what it holds")
-    recordings = _test_recordings(files, dataset, protocol)
+    recordings = _recordings(files, dataset, protocol, "test_normal", "test_anomaly")
     outcome = verify_on(device, load_detector(folder), recordings, image=image, limit=windows, bulk=bulk)
     _tell(outcome.to_dict(), as_json)
     if not outcome.equal:
@@ -211,28 +211,19 @@ def _taken_as_normal(recording: Recording) -> Recording:
     return dataclasses.replace(recording, label="normal") if recording.label == "unknown" else recording
 
 
-def _named_recordings(files: list[Path] | None, dataset: Path | None, protocol: str | None) -> tuple[Recording, ...]:
-    """Recordings to learn from: the files named, or the protocol's training part."""
+def _recordings(
+    files: list[Path] | None, dataset: Path | None, protocol: str | None, *roles: str
+) -> tuple[Recording, ...]:
+    """The files named, or those roles of the protocol."""
     from cyberhans.dataset import load_protocol
     from cyberhans.recording import load_recording
 
     if files and dataset is None and protocol is None:
         return tuple(load_recording(path) for path in files)
     if not files and dataset is not None and protocol is not None:
-        return load_protocol(dataset, protocol).train
+        part = load_protocol(dataset, protocol)
+        return tuple(recording for role in roles for recording in getattr(part, role))
     raise typer.BadParameter("give RECORDING..., or --dataset DIR with --protocol NAME")
-
-
-def _test_recordings(files: list[Path] | None, dataset: Path | None, protocol: str | None) -> tuple[Recording, ...]:
-    """Recordings to compare on: the files named, or the protocol's test part."""
-    from cyberhans.dataset import load_protocol
-
-    if files:
-        return _named_recordings(files, dataset, protocol)
-    if dataset is None or protocol is None:
-        raise typer.BadParameter("give RECORDING..., or --dataset DIR with --protocol NAME")
-    part = load_protocol(dataset, protocol)
-    return part.test_normal + part.test_anomaly
 
 
 def _choose_spec(name: str, recordings: tuple[Recording, ...], board_name: str) -> Spec:
