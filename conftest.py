@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cyberhans import boards
+
 ROOT = Path(__file__).resolve().parent
-TOOLS = ("qemu-system-arm", "arm-none-eabi-gcc")
 
 
 def needs(tool: str) -> None:
@@ -22,6 +23,16 @@ def needs(tool: str) -> None:
     pytest.skip(f"not installed: {tool}")
 
 
+def missing_for(item: pytest.Item) -> str | None:
+    """What this machine lacks for the boards and the compiler among the test's parameters; without one: microbit."""
+    parameters = getattr(item, "callspec", None)
+    values = [value for value in parameters.params.values() if isinstance(value, str)] if parameters else []
+    named = [row for row in boards.boards() if row.name in values] or [boards.board("microbit")]
+    compilers = [name for name in boards.COMPILERS if name in values] or ["gcc"]
+    found = [boards.missing(row, name) for row in named for name in compilers]
+    return next((lacking for lacking in found if lacking), None)
+
+
 def real_recordings() -> Path:
     """Where the real recordings lie: $CYBERHANS_RECORDINGS, else ../shared/recordings beside the checkout."""
     return Path(os.environ.get("CYBERHANS_RECORDINGS", ROOT.parent / "shared" / "recordings"))
@@ -31,11 +42,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Skip, visibly, what this machine cannot run; in CI (CYBERHANS_REQUIRE=1) nothing is skipped: it fails."""
     if os.environ.get("CYBERHANS_REQUIRE"):
         return
-    missing = [tool for tool in TOOLS if not shutil.which(tool)]
     absent = not (real_recordings() / "manifest.csv").exists()
     for item in items:
-        if missing and "emulator" in item.keywords:
-            item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
+        if "emulator" in item.keywords and (lacking := missing_for(item)):
+            item.add_marker(pytest.mark.skip(reason=lacking))
         if absent and "recordings" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="real recordings absent: set CYBERHANS_RECORDINGS"))
 

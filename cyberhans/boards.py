@@ -18,11 +18,15 @@ from typing import Any
 
 from cyberhans.errors import CyberHansError
 
+COMPILERS = ("gcc", "zig")  # gcc means on `native`: this computer's compiler, whatever it is
+OR_ZIG = ", or pip install ziglang and take --compiler zig"
 INSTALL = {
-    "arm-none-eabi-gcc": "sudo apt install gcc-arm-none-eabi libnewlib-arm-none-eabi",
-    "arm-none-eabi-objcopy": "sudo apt install binutils-arm-none-eabi",
+    "arm-none-eabi-gcc": f"sudo apt install gcc-arm-none-eabi libnewlib-arm-none-eabi{OR_ZIG}",
+    "riscv64-unknown-elf-gcc": "sudo apt install gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf" + OR_ZIG,
     "qemu-system-arm": "sudo apt install qemu-system-arm",
+    "qemu-system-riscv32": "sudo apt install qemu-system-misc",
     "cc": "sudo apt install gcc, or pip install ziglang",
+    "ziglang": "pip install ziglang",
 }
 
 
@@ -54,6 +58,7 @@ class Board:
     emulator: tuple[str, ...]
     icount_shift: int
     semihosting: bool
+    zig: tuple[str, ...] = ()
 
     @property
     def flash_bytes(self) -> int:
@@ -99,8 +104,12 @@ def board(name: str) -> Board:
     raise CyberHansError(f"unknown board {name!r}: {hint}")
 
 
-def compiler(board: Board) -> list[str]:
-    """The command of the board's C compiler, or an empty list where there is none."""
+def compiler(board: Board, name: str = "gcc") -> list[str]:
+    """The command of the board's C compiler, one of COMPILERS, or an empty list where this computer has none."""
+    if name not in COMPILERS:
+        raise CyberHansError(f"unknown compiler {name!r}: choose one of {', '.join(COMPILERS)}")
+    if name == "zig":
+        return _zig()
     if board.toolchain == "host":
         return host_compiler()
     found = shutil.which(f"{board.toolchain}-gcc")
@@ -121,17 +130,21 @@ def host_compiler() -> list[str]:
     for name in ("cc", "gcc", "clang"):
         if found := shutil.which(name):
             return [found]
+    return _zig()
+
+
+def _zig() -> list[str]:
     return [sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") else []
 
 
-def toolchain_missing(board: Board) -> str | None:
+def toolchain_missing(board: Board, name: str = "gcc") -> str | None:
     """What this computer lacks to build for the board, with the line that mends it; None if nothing."""
     try:
-        command = compiler(board)
+        command = compiler(board, name)
     except CyberHansError as error:
         return str(error)
     if not command:
-        return _absent("cc" if board.toolchain == "host" else f"{board.toolchain}-gcc")
+        return _absent("ziglang" if name == "zig" else "cc" if board.toolchain == "host" else f"{board.toolchain}-gcc")
     for tool in ("cmake", "ninja"):
         if not find_tool(tool):
             return f"{tool} not found: pip install {tool}"
@@ -144,9 +157,9 @@ def emulator_missing(board: Board) -> str | None:
     return None if program == "{image}" or shutil.which(program) else _absent(program)
 
 
-def missing(board: Board) -> str | None:
-    """What this computer lacks to build for the board or to run it; None if nothing."""
-    return toolchain_missing(board) or emulator_missing(board)
+def missing(board: Board, name: str = "gcc") -> str | None:
+    """What this computer lacks to build for the board with this compiler or to run it; None if nothing."""
+    return toolchain_missing(board, name) or emulator_missing(board)
 
 
 def _absent(program: str) -> str:

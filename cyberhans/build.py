@@ -26,6 +26,8 @@ from cyberhans.core import firmware_dir
 from cyberhans.detector import load_detector
 from cyberhans.errors import CyberHansError
 from cyberhans.footprint import Footprint, footprint
+from cyberhans.hex_file import intel_hex
+from cyberhans.libraries import libraries
 from cyberhans.stack import stack_bytes
 
 WAVEFORM_FRAMES = 2048  # sample frames that the `run` mode of a board without a sensor plays in a loop
@@ -62,23 +64,24 @@ class Build:
 
 def build(
     folder: str | Path, board_name: str, out: str | Path, *,
-    firmware: Path | None = None, extra_flags: Sequence[str] = (),
+    compiler: str = "gcc", firmware: Path | None = None, extra_flags: Sequence[str] = (),
 ) -> Build:  # fmt: skip
     """Build `out`/firmware.elf from a detector's folder. The same inputs give the same bytes, wherever they lie.
 
     For a board that owns the machine firmware.hex, the same in Intel HEX, lies beside it for the board's own tool.
+    compiler: gcc (on `native` this computer's own), or zig, which is the clang of the pip package ziglang.
     firmware: the source root, where it is not this package's own; extra_flags: for every file compiled.
     Raises CyberHansError: unknown board, no compiler, incomplete or changed folder, C that does not compile, no room.
     """
     board, folder, out = boards.board(board_name), Path(folder).resolve(), Path(out).resolve()
-    if lacking := boards.toolchain_missing(board):
+    if lacking := boards.toolchain_missing(board, compiler):
         raise CyberHansError(f"cannot build for {board.name}: {lacking}")
     detector = load_detector(folder)
     with _scratch(out) as work:
         _write_waveform(detector.golden[0], work / "waveform.c")
-        _configure(board, folder, firmware or firmware_dir(), work, extra_flags)
+        _configure(board, compiler, folder, firmware or firmware_dir(), work, extra_flags)
         _run_tool("cmake", "--build", str(work), "--target", *PARTS)
-        return _link(board, work, out / "firmware.elf")
+        return _link(board, compiler, work, out / "firmware.elf")
 
 
 @contextlib.contextmanager
@@ -97,11 +100,11 @@ def _unwritable(path: Path, error: OSError) -> CyberHansError:
     return CyberHansError(f"{path}: cannot be written: {error.strerror or error}; choose another --out")
 
 
-def _link(board: Board, work: Path, image: Path) -> Build:
+def _link(board: Board, compiler: str, work: Path, image: Path) -> Build:
     """Estimate, refuse or link, and read the sizes."""
     objects = {part: sorted((work / "CMakeFiles" / f"{part}.dir").rglob("*.o*")) for part in PARTS}
     objects = {part: [path for path in paths if path.suffix in (".o", ".obj")] for part, paths in objects.items()}
-    before = footprint(objects, boards.compiler(board) + list(board.cpu), board.bare)
+    before = footprint(objects, _libraries(board, compiler, work, objects["waveform"][0]))
     stack = stack_bytes(before, board) if board.bare else None
     if stack is not None:
         refuse_if_too_large(board, before, stack)
@@ -114,17 +117,22 @@ def _link(board: Board, work: Path, image: Path) -> Build:
     return Build(image, board.name, flash, ram, stack, _shares(before, flash), _ram_shares(before, ram), estimated)
 
 
+def _libraries(board: Board, compiler: str, work: Path, example: Path) -> list[Path]:
+    """What the compiler links by itself; on `native` nobody asks."""
+    if not board.bare:
+        return []
+    options = (work / "link-options").read_text().split(";")
+    return libraries(boards.compiler(board, compiler), [option for option in options if option], example)
+
+
 def _put(linked: Path, image: Path, board: Board) -> None:
     """Move the image to its place, its Intel HEX beside it; an earlier one never stays beside an image not its own."""
     hex_file = image.with_suffix(".hex")
-    made = linked.with_name("firmware.hex")
-    if board.bare:
-        _run_tool(f"{board.toolchain}-objcopy", "-O", "ihex", str(linked), str(made))
     try:
         hex_file.unlink(missing_ok=True)
         linked.replace(image)
         if board.bare:
-            made.replace(hex_file)
+            hex_file.write_text(intel_hex(image), encoding="ascii", newline="")
     except OSError as error:
         raise _unwritable(Path(error.filename2 or error.filename), error) from None
 
@@ -142,23 +150,26 @@ def _write_waveform(golden: NDArray[np.int16], path: Path) -> None:
 
 
 def _write_memory(board: Board, stack: int, path: Path) -> None:
-    """The board's memory, for the linker: the row of boards.toml and the stack found by analysis."""
+    """The linker's script: the memory of boards.toml's row, the stack found by analysis, and the board's sections."""
     flash, ram = board.flash, board.ram
     path.write_text(
         "MEMORY\n{\n"
         f"    FLASH (rx) : ORIGIN = {flash.origin:#010x}, LENGTH = {flash.size}\n"
         f"    RAM (rwx) : ORIGIN = {ram.origin:#010x}, LENGTH = {ram.size}\n"
-        f"}}\n__stack_size = {stack};\n"
+        f"}}\n__stack_size = {stack};\nINCLUDE sections.ld\n"
     )
 
 
-def _configure(board: Board, folder: Path, firmware: Path, work: Path, extra_flags: Sequence[str]) -> None:
+def _configure(
+    board: Board, compiler: str, folder: Path, firmware: Path, work: Path, extra_flags: Sequence[str]
+) -> None:
+    toolchain = "zig" if compiler == "zig" and board.bare else board.toolchain
     settings = {
         "CMAKE_MAKE_PROGRAM": boards.find_tool("ninja"),
-        "CMAKE_TOOLCHAIN_FILE": firmware.resolve() / "toolchains" / f"{board.toolchain}.cmake",
-        "HANS_COMPILER": ";".join(boards.compiler(board)),
+        "CMAKE_TOOLCHAIN_FILE": firmware.resolve() / "toolchains" / f"{toolchain}.cmake",
+        "HANS_COMPILER": ";".join(boards.compiler(board, compiler)),
         "HANS_FOLDERS": ";".join(board.folders),
-        "HANS_CPU": ";".join(board.cpu),
+        "HANS_CPU": ";".join(board.zig if compiler == "zig" else board.cpu),
         "HANS_DETECTOR": folder,
         "HANS_GENERATED": work,
         "HANS_BODY_MAX": board.body_max,

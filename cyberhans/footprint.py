@@ -7,21 +7,21 @@ four bytes long; so the sum is never below the image's.
 
 from __future__ import annotations
 
-import functools
-import subprocess
+import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
-from elftools.elf.relocation import RelocationSection
+from elftools.elf.relocation import Relocation, RelocationSection
 from elftools.elf.sections import Symbol, SymbolTableSection
 
 ALLOC, WRITE, EXECUTE = 2, 1, 4  # section flags of ELF
-LIBRARIES = ("libgcc.a", "libc_nano.a")
 ROOTS = ("Reset_Handler", "main")
 KEPT = ".vectors"  # sections the linker script keeps without a reference
+STACK_SIZES = ".stack_sizes"  # clang's -fstack-size-section
 UNWINDING = (".ARM.exidx", ".ARM.extab")  # dropped by the linker script: C has no exceptions
 WORK = ".bss.work"  # the detector's work memory, firmware/app
 STARTS, START_ALIGN = 2, 8  # .data and .bss begin at a multiple of 8, or of the widest alignment in them
@@ -32,6 +32,7 @@ class Reference:
     """A relocation of type `kind` (a number of the processor's ELF ABI)."""
 
     kind: int
+    place: int  # offset in its section
     symbol: str  # global name, or "" for a place within the same object
     section: int  # then: the section's number there
     named: bool  # it is to a function or a variable, not to some place within one
@@ -48,11 +49,15 @@ class Section:
     align: int
     flags: int
     stored: bool  # has bytes in the file
+    code: bytes  # of instructions, with data between them, or b""
+    data: list[tuple[int, int]] = field(default_factory=list)  # (first, end) of what is no code there
     references: list[Reference] = field(default_factory=list)
 
     @property
-    def code(self) -> bool:
-        return bool(self.flags & EXECUTE)
+    def function(self) -> str:
+        """The name of the function in it: `.text.NAME`; in a library's plain `.text` a symbol of its object."""
+        name = re.sub(r"^\.text(\.(startup|unlikely|hot|exit))?\.?", "", self.name)
+        return name or min(self.member.symbols, default=self.name)
 
 
 @dataclass(eq=False)
@@ -61,10 +66,11 @@ class Member:
 
     part: str
     path: Path
-    content: bytes
+    machine: str  # as in the ELF header: "EM_ARM", "EM_RISCV"
     sections: dict[int, Section] = field(default_factory=dict)
     symbols: dict[str, int] = field(default_factory=dict)  # global name → section number
     weak: set[str] = field(default_factory=set)
+    frames: dict[str, int] = field(default_factory=dict)  # bytes of stack by function, where clang tells them
 
 
 @dataclass(frozen=True)
@@ -119,10 +125,10 @@ def _by_part(sections: Iterable[Section]) -> dict[str, int]:
     return shares
 
 
-def footprint(objects: Mapping[str, Sequence[Path]], compiler: Sequence[str], libraries: bool) -> Footprint:
-    """Walk from the entry through `objects` (by part) and, if asked for, the libraries of `compiler` (with flags)."""
+def footprint(objects: Mapping[str, Sequence[Path]], libraries: Sequence[Path]) -> Footprint:
+    """Walk from the entry through `objects` (by part) and the libraries, in the linker's order."""
     own = [read_member(part, path, path.read_bytes()) for part, paths in objects.items() for path in paths]
-    archives = [Archive(find_library(compiler, name)) for name in LIBRARIES] if libraries else []
+    archives = [Archive(path) for path in libraries]
     defined: dict[str, Section] = {}
     for member in own:
         _define(member, defined)
@@ -165,35 +171,68 @@ def _definitions(member: Member) -> dict[str, Section]:
 
 
 def read_member(part: str, path: Path, content: bytes) -> Member:
-    """Read the sections that take memory, the global symbols and the relocations of an object."""
+    """Read the sections that take memory, the global symbols, the relocations and what clang tells of the stack."""
     elf = ELFFile(BytesIO(content))
-    member = Member(part, path, content)
+    member = Member(part, path, elf["e_machine"])
     for number, section in enumerate(elf.iter_sections()):
         if section["sh_flags"] & ALLOC and not section.name.startswith((*UNWINDING, ".eh_frame")):
             member.sections[number] = Section(
                 part, member, section.name, section["sh_size"], max(1, section["sh_addralign"]),
                 section["sh_flags"], section["sh_type"] != "SHT_NOBITS",
+                section.data() if section["sh_flags"] & EXECUTE else b"",
             )  # fmt: skip
     table = elf.get_section_by_name(".symtab")
     symbols = list(table.iter_symbols()) if isinstance(table, SymbolTableSection) else []
-    for symbol in symbols:
-        if symbol["st_info"]["bind"] != "STB_LOCAL" and isinstance(symbol["st_shndx"], int):
-            member.symbols[symbol.name] = symbol["st_shndx"]
-            if symbol["st_info"]["bind"] == "STB_WEAK":
-                member.weak.add(symbol.name)
+    _read_symbols(member, symbols)
     for section in elf.iter_sections():
-        if isinstance(section, RelocationSection) and section["sh_info"] in member.sections:
-            member.sections[section["sh_info"]].references = [
-                _reference(relocation["r_info_type"], symbols[relocation["r_info_sym"]])
-                for relocation in section.iter_relocations()
-            ]
+        if not isinstance(section, RelocationSection):
+            continue
+        if section["sh_info"] in member.sections:
+            references = [_reference(entry, symbols[entry["r_info_sym"]]) for entry in section.iter_relocations()]
+            member.sections[section["sh_info"]].references = references
+        elif (about := elf.get_section(section["sh_info"])).name == STACK_SIZES:
+            _read_frames(member, about.data(), [symbols[entry["r_info_sym"]] for entry in section.iter_relocations()])
     return member
 
 
-def _reference(kind: int, symbol: Symbol) -> Reference:
-    place = symbol["st_shndx"] if isinstance(symbol["st_shndx"], int) else 0
+def _read_symbols(member: Member, symbols: Sequence[Symbol]) -> None:
+    """Global names, and the mapping symbols that tell code ($t, $x) from data ($d) in a section of code."""
+    marks: dict[int, list[tuple[int, bool]]] = {}
+    for symbol in symbols:
+        number = symbol["st_shndx"]
+        if not isinstance(number, int):
+            continue
+        if symbol["st_info"]["bind"] != "STB_LOCAL":
+            member.symbols[symbol.name] = number
+            if symbol["st_info"]["bind"] == "STB_WEAK":
+                member.weak.add(symbol.name)
+        elif symbol.name.startswith("$"):
+            marks.setdefault(number, []).append((symbol["st_value"], symbol.name.startswith("$d")))
+    for number, section in member.sections.items():
+        places = [*sorted(marks.get(number, [])), (section.size, False)]
+        section.data = [(first, end) for (first, is_data), (end, _) in itertools.pairwise(places) if is_data]
+
+
+def _read_frames(member: Member, content: bytes, functions: Sequence[Symbol]) -> None:
+    """Section .stack_sizes of LLVM: for each function its address, which is relocated, and its stack as ULEB128."""
+    place = 0
+    for function in functions:
+        place, size, shift = place + 4, 0, 0
+        while True:
+            byte = content[place]
+            size |= (byte & 0x7F) << shift
+            place, shift = place + 1, shift + 7
+            if byte < 0x80:
+                break
+        name = member.sections[function["st_shndx"]].function
+        member.frames[name] = max(member.frames.get(name, 0), size)
+
+
+def _reference(entry: Relocation, symbol: Symbol) -> Reference:
+    section = symbol["st_shndx"] if isinstance(symbol["st_shndx"], int) else 0
     name = "" if symbol["st_info"]["bind"] == "STB_LOCAL" else symbol.name
-    return Reference(kind, name, place, named=symbol["st_info"]["type"] != "STT_SECTION")
+    named = symbol["st_info"]["type"] not in ("STT_SECTION", "STT_NOTYPE") or bool(name)
+    return Reference(entry["r_info_type"], entry["r_offset"], name, section, named)
 
 
 class Archive:
@@ -223,14 +262,3 @@ class Archive:
         names = body[4 + 4 * count :].split(b"\0")
         for i in reversed(range(count)):
             yield names[i].decode(), int.from_bytes(body[4 + 4 * i : 8 + 4 * i], "big")
-
-
-@functools.cache
-def _library_path(compiler: tuple[str, ...], name: str) -> Path:
-    done = subprocess.run([*compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True)
-    return Path(done.stdout.strip())
-
-
-def find_library(compiler: Sequence[str], name: str) -> Path:
-    """Where the compiler, with these flags, has a library."""
-    return _library_path(tuple(compiler), name)

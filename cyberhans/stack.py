@@ -1,50 +1,48 @@
 """The deepest stack of a bare image, found in its objects before it is linked.
 
-A frame is the sum of what a function's code takes off the stack pointer, or the compiler's own figure (-fstack-usage)
-where that is larger. Edges are the calls in the relocations. A call through a pointer may reach every
-function whose address the image holds outside its vector table: in this firmware a model's entry and the core's tap.
+A frame is the sum of what a function's code takes off the stack pointer, or the compiler's own figure (gcc's
+-fstack-usage, clang's -fstack-size-section) where that is larger. Edges are the calls in the relocations. A call
+through a pointer may reach every function whose address the image holds outside its vector table: in this firmware a
+model's entry and the core's tap.
 A function that can reach itself, or a frame that grows while it runs, is an error: the stack would have no bound.
 """
 
 from __future__ import annotations
 
-import re
-import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cyberhans.boards import Board
 from cyberhans.errors import CyberHansError
 from cyberhans.footprint import KEPT, ROOTS, Footprint, Member, Section
-
-CALLS = (10, 30, 51, 102)  # R_ARM_THM_CALL, _JUMP24, _JUMP19, _JUMP11: ELF for the Arm Architecture
-ADDRESSES = (2, 47, 48)  # R_ARM_ABS32, R_ARM_THM_MOVW_ABS_NC, _MOVT_ABS
-# What an exception puts on the stack, with the word that aligns it to 8 bytes: Armv6-M and Armv7-M Architecture
-# Reference Manuals, "Exception entry behavior"; 8 words, or 26 where there is a floating-point unit.
-EXCEPTION_BYTES = {False: 36, True: 108}
-# Reserved beyond what was found, in case this reading of the objects misses something: a stub that the linker puts
-# between a call and its target (one for Armv6-M pushes registers), or an instruction in a form not known below.
-MARGIN_BYTES = 64
-PASSED_BYTES = 16  # r0 to r3, stored by a function that takes a struct by value; not in the compiler's figure
-
-_PUSH = re.compile(r"\b(?:push(?:\.w)?|stmdb(?:\.w)?\s+sp!,)\s*\{(.*)\}")
-_VECTOR_PUSH = re.compile(r"\bv(?:push|stmdb\s+sp!,)\s*\{(.*)\}")
-_LOWER = re.compile(r"\bsubw?(?:\.w)?\s+sp,\s*(?:sp,\s*)?#(\d+)|\[sp, #-(\d+)\]!")
-_COMPUTED = re.compile(r"\b(?:add|sub|mov)s?w?(?:\.w)?\s+sp,\s*(?:sp,\s*)?(?:r\d|ip|fp|sl)")
-_INDIRECT = re.compile(r"\bbl?x\s+(r\d+|ip|fp|sl)\b")
-_OWN_CALL = re.compile(r"\bbl\s+[0-9a-f]+ <")
+from cyberhans.machine_code import Code, read_riscv, read_thumb
 
 
 @dataclass(frozen=True)
-class Code:
-    """What the disassembly of a section tells of its stack."""
+class Processor:
+    """What its ABI says of relocations and stack."""
 
-    taken: int  # bytes: the sum of all it takes off the stack pointer
-    computed: bool  # the stack pointer is moved by a register
-    indirect: bool  # there is a call or jump through a register
-    inner: bool  # there is a call that stays within the section
+    calls: tuple[int, ...]  # relocations of a call or jump
+    jumps: tuple[int, ...]  # those of them that may also lead to a place within the function
+    addresses: tuple[int, ...]  # and of an address that is taken
+    exception: Mapping[bool, int]  # bytes that an exception puts on the stack by itself, with and without a float unit
+    align: int  # of the stack pointer
+    read: Callable[..., Code]
+
+
+PROCESSORS = {
+    # ELF for the Arm Architecture: R_ARM_THM_CALL, _JUMP24, _JUMP19, _JUMP11; R_ARM_ABS32, R_ARM_THM_MOVW_ABS_NC,
+    # _MOVT_ABS. Exceptions: 8 words, or 26 where there is a floating-point unit, and the word that aligns them to 8
+    # bytes (Armv6-M and Armv7-M Architecture Reference Manuals, "Exception entry behavior").
+    "EM_ARM": Processor((10, 30, 51, 102), (), (2, 47, 48), {False: 36, True: 108}, 8, read_thumb),
+    # RISC-V ELF psABI: R_RISCV_JAL, _RVC_JUMP, _CALL, _CALL_PLT; _32, _PCREL_HI20, _HI20. A trap itself saves nothing.
+    "EM_RISCV": Processor((17, 45, 18, 19), (17, 45), (1, 23, 26), {False: 0, True: 0}, 16, read_riscv),
+}
+# Reserved beyond what was found, in case this reading of the objects misses something: a stub that the linker puts
+# between a call and its target (one for Armv6-M pushes registers), or an instruction in a form not known here.
+MARGIN_BYTES = 64
+PASSED_BYTES = 16  # r0 to r3, stored by a function that takes a struct by value; not in gcc's figure
 
 
 @dataclass(frozen=True)
@@ -56,50 +54,58 @@ class Stack:
 
 
 def stack_bytes(image: Footprint, board: Board) -> int:
-    """The stack that `image` needs on `board`, a multiple of 8. Raises CyberHansError where it has no bound."""
+    """The stack that `image` needs on `board`, aligned as its processor wants; CyberHansError where it has no bound."""
     return deepest(image, board).bytes
 
 
 def deepest(image: Footprint, board: Board) -> Stack:
     """As stack_bytes, with the path."""
-    graph = _Graph(image, f"{board.toolchain}-objdump")
+    graph = _Graph(image)
+    processor = graph.processor
     reset = image.defined[ROOTS[0]]
     depth, path = graph.depth(reset, ())
     handlers = {target for section in image.kept if section.name.startswith(KEPT)
-                for target in graph.targets(section, ADDRESSES) if target is not reset}  # fmt: skip
+                for target in graph.targets(section, processor.addresses) if target is not reset}  # fmt: skip
     interrupt = max((graph.depth(handler, ())[0] for handler in handlers), default=0)
-    total = depth + interrupt + EXCEPTION_BYTES[board.float_unit] + MARGIN_BYTES
-    return Stack((total + 7) // 8 * 8, path)
+    total = depth + interrupt + processor.exception[board.float_unit] + MARGIN_BYTES
+    return Stack(-(-total // processor.align) * processor.align, path)
 
 
 class _Graph:
     """Sections of code and the calls between them; with -ffunction-sections a section of ours is one function."""
 
-    def __init__(self, image: Footprint, objdump: str) -> None:
+    def __init__(self, image: Footprint) -> None:
         self.image = image
-        self.code = disassemble([section for section in image.kept if section.code], objdump)
+        sections = [section for section in image.kept if section.code]
+        self.processor = PROCESSORS[sections[0].member.machine]
+        self.code = {section: self._read(section) for section in sections}
         self.frames = {member: frames(member) for member in {section.member for section in self.code}}
         self.pointed = sorted(self._pointed(), key=lambda section: section.name)
         self._known: dict[Section, tuple[int, tuple[str, ...]]] = {}
 
+    def _read(self, section: Section) -> Code:
+        relocated = {reference.place for reference in section.references if reference.kind in self.processor.calls}
+        return self.processor.read(section.code, section.data, relocated)
+
     def _pointed(self) -> set[Section]:
         """Functions whose address is held somewhere but in the vector table."""
-        holders = (section for section in self.image.kept if not section.name.startswith(KEPT))
-        return {target for holder in holders for target in self.targets(holder, ADDRESSES) if target.code}
+        holders = [section for section in self.image.kept if not section.name.startswith(KEPT)]
+        targets = (target for holder in holders for target in self.targets(holder, self.processor.addresses))
+        return {target for target in targets if target.code}
 
     def targets(self, section: Section, kinds: Iterable[int]) -> Iterator[Section]:
         """Where the references of these kinds lead, places within a function (jump tables) left out."""
         for reference in section.references:
-            if reference.kind in kinds and (reference.named or reference.kind in CALLS):
+            if reference.kind in kinds and (reference.named or reference.kind in self.processor.calls):
                 target = self.image.target(section, reference)
                 if target is not None:
                     yield target
 
     def depth(self, section: Section, above: tuple[Section, ...]) -> tuple[int, tuple[str, ...]]:
         """Bytes below a call of this function, and the path that takes them."""
-        name = _function(section)
+        name = section.function
         if section in above:
-            cycle = [_function(caller) for caller in above[above.index(section) :]]
+            cycle = [caller.function for caller in above[above.index(section) :]]
             raise _unbounded(f"{' > '.join([*cycle, name])} calls itself; write it as a loop")
         if section not in self._known:
             below = [self.depth(callee, (*above, section)) for callee in self._callees(section)]
@@ -108,14 +114,23 @@ class _Graph:
         return self._known[section]
 
     def _callees(self, section: Section) -> list[Section]:
-        direct = {target: None for target in self.targets(section, CALLS) if target is not section}
-        if any(target is section for target in self.targets(section, CALLS)):
+        direct = {target: None for target in self.targets(section, self.processor.calls) if target is not section}
+        surely = [kind for kind in self.processor.calls if kind not in self.processor.jumps]
+        if any(target is section for target in self.targets(section, surely)):
             return [section]
-        return list(direct) + (self.pointed if self.code[section].indirect else [])
+        code = self.code[section]
+        anywhere = code.indirect or (code.jumping and not self._has_table(section))
+        return list(direct) + (self.pointed if anywhere else [])
+
+    def _has_table(self, section: Section) -> bool:
+        """Whether it reads a table of places within itself, by which it then jumps: libgcc has such functions."""
+        read = (self.image.target(section, reference) for reference in section.references)
+        tables = (table for table in read if table and table.member is section.member and not table.code)
+        return any(self.image.target(table, entry) is section for table in tables for entry in table.references)
 
     def _frame(self, section: Section) -> int:
         """What the code takes, by the compiler's figure where it is larger: a big frame is taken by a register."""
-        code, name = self.code[section], _function(section)
+        code, name = self.code[section], section.function
         known = self.frames[section.member]
         if section.part != "library" and code.inner:
             raise _unbounded(f"{name} calls itself; write it as a loop")
@@ -130,17 +145,11 @@ def _unbounded(reason: str) -> CyberHansError:
     return CyberHansError(f"the stack has no bound: {reason}")
 
 
-def _function(section: Section) -> str:
-    """The name of the function in a section: `.text.NAME`; for a library's plain `.text` a symbol of its object."""
-    name = re.sub(r"^\.text(\.(startup|unlikely|hot|exit))?\.?", "", section.name)
-    return name or min((symbol for symbol in section.member.symbols), default=section.name)
-
-
 def frames(member: Member) -> Mapping[str, int]:
-    """Bytes by function, from the file that -fstack-usage wrote beside an object of ours."""
+    """Bytes by function: clang's figures in an object of ours, or the file that gcc wrote beside it."""
     report = member.path.with_suffix(".su")
     if member.part == "library" or not report.exists():
-        return {}
+        return member.frames
     found: dict[str, int] = {}
     for line in report.read_text().splitlines():
         place, size, kind = line.split("\t")
@@ -151,64 +160,3 @@ def frames(member: Member) -> Mapping[str, int]:
             )
         found[name] = max(found.get(name, 0), int(size))
     return found
-
-
-def disassemble(sections: Iterable[Section], objdump: str) -> dict[Section, Code]:
-    """Read each section's instructions; one run of objdump for all."""
-    chosen = list(sections)
-    members = list(dict.fromkeys(section.member for section in chosen))
-    with tempfile.TemporaryDirectory(prefix="cyberhans-") as scratch:
-        paths = [Path(scratch, f"{number}.o") for number in range(len(members))]
-        for member, path in zip(members, paths, strict=True):
-            path.write_bytes(member.content)
-        command = [objdump, "-d", "-r", "--no-show-raw-insn", *map(str, paths)]
-        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    lines = _by_section(text)
-    return {section: _read(lines.get((members.index(section.member), section.name), [])) for section in chosen}
-
-
-def _by_section(text: str) -> dict[tuple[int, str], list[str]]:
-    """Lines of objdump by (number of the file, section)."""
-    found: dict[tuple[int, str], list[str]] = {}
-    file, lines = 0, []
-    for line in text.splitlines():
-        if match := re.match(r".*?(\d+)\.o:\s+file format", line):
-            file = int(match[1])
-        elif match := re.match(r"Disassembly of section (.*):", line):
-            lines = found.setdefault((file, match[1]), [])
-        else:
-            lines.append(line)
-    return found
-
-
-def _read(lines: list[str]) -> Code:
-    taken, computed, indirect, inner, popped = 0, False, False, False, ""
-    for line, after in zip(lines, [*lines[1:], ""], strict=True):
-        taken += _taken(line)
-        computed = computed or bool(_COMPUTED.search(line))
-        popped = line if re.search(r"\bpop\b", line) else popped
-        through = _INDIRECT.search(line)
-        if through and not (through[1] in popped and "blx" not in line):  # `pop {r3}; bx r3` is a return
-            indirect = True
-        inner = inner or bool(_OWN_CALL.search(line) and "R_ARM" not in after)
-    return Code(taken, computed, indirect, inner)
-
-
-def _taken(line: str) -> int:
-    if match := _VECTOR_PUSH.search(line):
-        return _registers(match[1])
-    if match := _PUSH.search(line):
-        return _registers(match[1])
-    if match := _LOWER.search(line):
-        return int(match[1] or match[2])
-    return 0
-
-
-def _registers(listed: str) -> int:
-    """Bytes of a register list such as `r4, r5, lr` or `d8-d10`."""
-    total = 0
-    for item in listed.split(","):
-        first, _, last = item.strip().partition("-")
-        count = int(last[1:]) - int(first[1:]) + 1 if last else 1
-        total += count * (8 if first.startswith("d") else 4)
-    return total

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what Debian's packages give and this machine lacks: the host compiler, the cross compiler, the emulator,
+# Install what Debian's packages give and this machine lacks: the host compiler, the cross compilers, the emulators,
 # cppcheck. Where this user may not install, say the one line to run and go on: the `native` board needs none of it.
 set -eu
 
@@ -12,6 +12,8 @@ need() { # need COMMAND PACKAGE...
 need cc gcc libc6-dev
 need qemu-system-arm qemu-system-arm
 need arm-none-eabi-gcc gcc-arm-none-eabi libnewlib-arm-none-eabi
+need qemu-system-riscv32 qemu-system-misc
+need riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf
 need cppcheck cppcheck
 python3 -c "import ensurepip, venv" 2>/dev/null || packages="$packages python3-venv"
 [ -n "$packages" ] || exit 0

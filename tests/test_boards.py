@@ -25,7 +25,9 @@ def bare_computer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_first_boards_are_there() -> None:
-    assert [row.name for row in boards.boards()] == ["native", "netduinoplus2", "microbit"]
+    assert {"native", "netduinoplus2", "microbit", "virt-rv32imac", "virt-rv32imafc"} <= {
+        row.name for row in boards.boards()
+    }
     assert [board(row.name) for row in boards.boards()] == list(boards.boards())
 
 
@@ -99,10 +101,15 @@ def test_a_native_image_runs_by_itself() -> None:
 def test_what_is_missing_is_said_with_the_line_that_mends_it() -> None:
     arm = board("microbit")
     assert boards.toolchain_missing(arm) == (
-        "arm-none-eabi-gcc not found: sudo apt install gcc-arm-none-eabi libnewlib-arm-none-eabi"
+        "arm-none-eabi-gcc not found: sudo apt install gcc-arm-none-eabi libnewlib-arm-none-eabi, "
+        "or pip install ziglang and take --compiler zig"
     )
     assert boards.emulator_missing(arm) == "qemu-system-arm not found: sudo apt install qemu-system-arm"
     assert boards.missing(arm) == boards.toolchain_missing(arm)
+    riscv = board("virt-rv32imac")
+    told = boards.toolchain_missing(riscv)
+    assert told and "apt install gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf, or pip install ziglang" in told
+    assert boards.emulator_missing(riscv) == "qemu-system-riscv32 not found: sudo apt install qemu-system-misc"
 
 
 @pytest.mark.usefixtures("bare_computer")
@@ -137,7 +144,7 @@ def test_cmake_and_ninja_are_found_beside_python(monkeypatch: pytest.MonkeyPatch
     assert boards.find_tool("ninja") == str(tmp_path / "bin" / "ninja")
     monkeypatch.setenv("PATH", "")
     assert boards.find_tool("cmake") is None
-    monkeypatch.setattr(boards, "compiler", lambda row: ["cc"])
+    monkeypatch.setattr(boards, "compiler", lambda row, name: ["cc"])
     assert boards.toolchain_missing(board("native")) == "cmake not found: pip install cmake"
 
 

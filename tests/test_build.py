@@ -31,7 +31,7 @@ from cyberhans.spec import design
 from cyberhans.stack import MARGIN_BYTES, stack_bytes
 from cyberhans.train import train
 
-ARM = ("netduinoplus2", "microbit")
+BARE = tuple(row.name for row in boards.boards() if row.bare)
 OWNERS = ["core", "model", "tables", "app", "board", "waveform", "library"]
 
 
@@ -45,9 +45,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def images(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Build]:
-    """That detector on both Arm boards."""
+    """That detector on every board without an operating system that can be built for here."""
     out = tmp_path_factory.mktemp("images")
-    return {name: build(folder, name, out / name) for name in ARM}
+    here = [name for name in BARE if not boards.toolchain_missing(board(name))]
+    return {name: build(folder, name, out / name) for name in here}
 
 
 @pytest.fixture
@@ -62,6 +63,12 @@ def refusal(*arguments: object, **options: object) -> str:
         build(*arguments, **options)  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
     return str(error.value)
+
+
+def binutils(name: str, tool: str, *arguments: object) -> str:
+    """What a GNU tool prints of an image for this board."""
+    command = [f"{board(name).toolchain}-{tool}", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def with_model(folder: Path, there: Path, text: str) -> Path:
@@ -96,10 +103,10 @@ def test_shares_add_up_and_everything_is_json(folder: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize("name", ARM)
+@pytest.mark.parametrize("name", BARE)
 def test_sizes_are_those_that_binutils_reads(images: dict[str, Build], name: str) -> None:
     made = images[name]
-    listed = subprocess.run(["arm-none-eabi-size", "-A", made.image], capture_output=True, text=True, check=True).stdout
+    listed = binutils(name, "size", "-A", made.image)
     sizes = {row.split()[0]: int(row.split()[1]) for row in listed.splitlines() if row.startswith(".")}
     assert made.flash_bytes == sizes[".text"] + sizes.get(".data", 0)
     assert made.ram_bytes == sizes[".bss"] + sizes.get(".data", 0)
@@ -107,12 +114,12 @@ def test_sizes_are_those_that_binutils_reads(images: dict[str, Build], name: str
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize("name", ARM)
+@pytest.mark.parametrize("name", BARE)
 def test_shares_of_flash_are_those_of_the_linked_symbols(images: dict[str, Build], name: str) -> None:
     """Functions and tables of the core, by name, lie in the core's share; nothing else is that big."""
     made = images[name]
     assert sum(made.shares.values()) == made.flash_bytes and min(made.shares.values()) > 0
-    listed = subprocess.run(["arm-none-eabi-nm", "-S", made.image], capture_output=True, text=True, check=True).stdout
+    listed = binutils(name, "nm", "-S", made.image)
     rows = [row.split() for row in listed.splitlines() if len(row.split()) == 4]
     named = sum(int(size, 16) for _, size, kind, symbol in rows if kind in "TR" and symbol.startswith("hans_")
                 and not re.match(r"hans_(spec|toy|waveform|[0-9a-f]{8}_)", symbol))  # fmt: skip
@@ -140,7 +147,7 @@ def test_the_waveform_is_the_first_golden_window(folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["native", *(pytest.param(arm, marks=pytest.mark.emulator) for arm in ARM)])
+@pytest.mark.parametrize("name", ["native", *(pytest.param(name, marks=pytest.mark.emulator) for name in BARE)])
 def test_images_are_the_same_wherever_they_are_built(folder: Path, tmp_path: Path, name: str) -> None:
     elsewhere = Path(shutil.copytree(folder, tmp_path / "another place" / "of the detector"))
     moved = Path(shutil.copytree(firmware_dir(), tmp_path / "sources"))
@@ -170,7 +177,7 @@ def test_the_compiler_from_pip_builds_the_process(
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize("name", ARM)
+@pytest.mark.parametrize("name", BARE)
 def test_the_hex_file_holds_what_the_image_stores(images: dict[str, Build], tmp_path: Path, name: str) -> None:
     """Intel HEX, read back here by its own rules: the bytes, at their addresses, of the ELF's loadable segments."""
     found: dict[int, int] = {}
@@ -239,7 +246,7 @@ def test_a_place_that_cannot_be_written_is_refused(folder: Path, tmp_path: Path)
 def test_without_a_compiler_the_line_to_run_is_named(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, remedy: str
 ) -> None:
-    monkeypatch.setattr(boards, "compiler", lambda row: [])
+    monkeypatch.setattr(boards, "compiler", lambda row, name: [])
     told = refusal(folder, name, tmp_path)
     assert told.startswith(f"cannot build for {name}: ") and remedy in told
 
@@ -353,7 +360,7 @@ def demo_folder() -> Path:
 
 @pytest.mark.emulator
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ARM)
+@pytest.mark.parametrize("name", BARE)
 @pytest.mark.parametrize("kind", ["gaussian", "autoencoder", "forest"])
 def test_the_estimate_is_never_below_and_at_most_a_tenth_above(
     trained: dict[str, Path], tmp_path: Path, name: str, kind: str
@@ -411,7 +418,7 @@ def test_a_large_frame_is_counted_in_the_stack(
         "app_init();", "app_init();\n    volatile uint8_t room[5000];\n    room[0] = room[port_ticks() & 7];"
     )
     source.write_text(text)
-    for name in ARM:
+    for name in ("netduinoplus2", "microbit"):
         before, after = images[name].stack_bytes, build(folder, name, tmp_path / name, firmware=firmware).stack_bytes
         assert before is not None and after is not None and 5000 <= after - before <= 5100
 
@@ -451,7 +458,7 @@ def used_stack(made: Build, monitor: socket.socket, file: Path) -> int:
 
 @pytest.mark.emulator
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ARM)
+@pytest.mark.parametrize("name", BARE)
 @pytest.mark.parametrize("kind", ["autoencoder", "forest"])
 def test_the_stack_in_use_is_what_the_analysis_found(
     trained: dict[str, Path], tmp_path: Path, name: str, kind: str
@@ -476,7 +483,7 @@ def test_the_stack_in_use_is_what_the_analysis_found(
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize("name", ARM)
+@pytest.mark.parametrize("name", BARE)
 def test_a_board_boots_and_tells_what_the_table_says(images: dict[str, Build], name: str) -> None:
     row = board(name)
     with open_device(f"board:{name}", image=images[name].image) as device:
@@ -486,7 +493,7 @@ def test_a_board_boots_and_tells_what_the_table_says(images: dict[str, Build], n
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize("name", ARM)
+@pytest.mark.parametrize("name", BARE)
 def test_a_file_operation_without_a_debugger_is_an_answer_and_no_crash(
     images: dict[str, Build], tmp_path: Path, name: str
 ) -> None:
@@ -502,7 +509,7 @@ def test_a_file_operation_without_a_debugger_is_an_answer_and_no_crash(
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize("name", ARM)
+@pytest.mark.parametrize("name", BARE)
 def test_a_stack_that_is_too_small_does_not_pass_for_a_working_board(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -1,17 +1,14 @@
-/* What the Cortex-M boards share: vectors, interrupts, the receive ring. Architecture facts are from the Armv6-M and
+/* What the Cortex-M boards share: vectors and interrupts. Architecture facts are from the Armv6-M and
  * Armv7-M Architecture Reference Manuals (DDI 0419, DDI 0403); a section's number is the same in both unless told. */
 #ifndef CORTEX_M_H_
 #define CORTEX_M_H_
 
-#include <stddef.h>
-#include <stdint.h>
+#include "../bare/bare.h"
 
 typedef void (*cortex_m_vector)(void);
 
 /* A board's interrupt vectors, placed behind the 16 of the core; an unused entry is cortex_m_unexpected. */
 #define CORTEX_M_INTERRUPTS __attribute__((section(".vectors.interrupts"), used)) const cortex_m_vector
-
-#define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
 
 /* An exception nobody expects: restart. A node that watches a machine must not stay silent. */
 void cortex_m_unexpected(void);
@@ -43,13 +40,5 @@ static inline void cortex_m_unlock(uint32_t before)
 
 /* 64 bits as 16 hexadecimal digits and a NUL. */
 void cortex_m_hex(uint32_t high, uint32_t low, char text[17]);
-
-/* The receive ring: filled by the board's interrupt, emptied by port_read(). */
-int receive_full(void);
-void receive_put(uint8_t byte); /* only when not full */
-void receive_lost(void);        /* an overrun: the hardware dropped at least one byte */
-
-/* The board's part: let its receive interrupt through again; its handler holds it back when the ring is full. */
-void serial_resume(void);
 
 #endif

@@ -1,48 +1,20 @@
 /*
- * Files of the host, through a debugger or emulator: Arm's "Semihosting for AArch32 and AArch64", operations SYS_OPEN,
- * SYS_CLOSE and SYS_READ. The instruction is BKPT 0xAB, operation in r0, argument block in r1, result in r0.
+ * The door to a debugger or emulator: Arm's "Semihosting for AArch32 and AArch64". The instruction is BKPT 0xAB,
+ * operation in r0, argument block in r1, result in r0.
  *
  * Without a debugger a BKPT is a HardFault. The handler below knows this one instruction: it steps over it and answers
  * -1, which is what every operation gives on failure.
  */
-#include "../../app/port.h"
 #include "cortex_m.h"
-
-enum { SYS_OPEN = 0x01, SYS_CLOSE = 0x02, SYS_READ = 0x06, MODE_READ_BINARY = 1 };
 
 void HardFault_Handler(void);
 
-static int32_t semihosting(int32_t operation, const uintptr_t *block)
+int32_t semihosting(int32_t operation, const uintptr_t *block)
 {
     register int32_t r0 __asm("r0") = operation;
     register const uintptr_t *r1 __asm("r1") = block;
     __asm volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
     return r0;
-}
-
-int port_file_open(const char *path)
-{
-    uintptr_t length = 0;
-    while (path[length] != '\0')
-        length++;
-    const uintptr_t block[3] = {(uintptr_t)path, MODE_READ_BINARY, length};
-    return (int)semihosting(SYS_OPEN, block);
-}
-
-/* SYS_READ tells how many bytes it did not read. */
-long port_file_read(int file, void *bytes, size_t size)
-{
-    const uintptr_t block[3] = {(uintptr_t)file, (uintptr_t)bytes, size};
-    int32_t left = semihosting(SYS_READ, block);
-    if (left < 0 || (uint32_t)left > size)
-        return -1;
-    return (long)(size - (size_t)left);
-}
-
-void port_file_close(int file)
-{
-    const uintptr_t block[1] = {(uintptr_t)file};
-    (void)semihosting(SYS_CLOSE, block);
 }
 
 /*

@@ -1,4 +1,5 @@
-/* From reset to main(): the core's vectors, the floating-point unit, variables. */
+/* From reset to main(): the core's vectors, the floating-point unit, variables; and sleep. */
+#include "../../app/port.h"
 #include "cortex_m.h"
 
 /* From sections.ld: addresses, and two numbers that stand as the addresses of their symbols. */
@@ -65,6 +66,16 @@ void cortex_m_unexpected(void)
     REGISTER(0xE000ED0Cu) = 0x05FA0004u;
     for (;;)
         __asm volatile("dsb" : : : "memory");
+}
+
+/* A byte that comes between the test and WFI is not slept over: a pending interrupt ends WFI even while PRIMASK blocks
+ * it (chapter "Wait For Interrupt"). */
+void port_sleep(void)
+{
+    uint32_t before = cortex_m_lock();
+    if (receive_empty())
+        __asm volatile("dsb\n\twfi" : : : "memory");
+    cortex_m_unlock(before);
 }
 
 void cortex_m_hex(uint32_t high, uint32_t low, char text[17])

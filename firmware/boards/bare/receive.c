@@ -5,7 +5,7 @@
  * which is counted.
  */
 #include "../../app/port.h"
-#include "cortex_m.h"
+#include "bare.h"
 
 #define RING_SIZE (2u * HANS_BODY_MAX) /* one packet and most of the next */
 #define RING_MASK (RING_SIZE - 1u)
@@ -20,6 +20,11 @@ static volatile uint32_t lost; /* overruns */
 int receive_full(void)
 {
     return (uint16_t)(head - tail) == RING_SIZE;
+}
+
+int receive_empty(void)
+{
+    return head == tail;
 }
 
 void receive_put(uint8_t byte)
@@ -48,14 +53,4 @@ size_t port_read(uint8_t *bytes, size_t size)
 uint32_t port_lost(void)
 {
     return lost;
-}
-
-/* A byte that comes between the test and WFI is not slept over: a pending interrupt ends WFI even while PRIMASK blocks
- * it (chapter "Wait For Interrupt"). */
-void port_sleep(void)
-{
-    uint32_t before = cortex_m_lock();
-    if (head == tail)
-        __asm volatile("dsb\n\twfi" : : : "memory");
-    cortex_m_unlock(before);
 }
