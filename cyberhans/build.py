@@ -74,14 +74,15 @@ def build(
     Raises CyberHansError: unknown board, no compiler, incomplete or changed folder, C that does not compile, no room.
     """
     board, folder, out = boards.board(board_name), Path(folder).resolve(), Path(out).resolve()
+    firmware = (firmware or firmware_dir()).resolve()
     if lacking := boards.toolchain_missing(board, compiler):
         raise CyberHansError(f"cannot build for {board.name}: {lacking}")
     detector = load_detector(folder)
     with _scratch(out) as work:
         _write_waveform(detector.golden[0], work / "waveform.c")
-        _configure(board, compiler, folder, firmware or firmware_dir(), work, extra_flags)
+        _configure(board, compiler, folder, firmware, work, extra_flags)
         _run_tool("cmake", "--build", str(work), "--target", *PARTS)
-        return _link(board, compiler, work, out / "firmware.elf")
+        return _link(board, compiler, firmware, work, out / "firmware.elf")
 
 
 @contextlib.contextmanager
@@ -100,7 +101,7 @@ def _unwritable(path: Path, error: OSError) -> CyberHansError:
     return CyberHansError(f"{path}: cannot be written: {error.strerror or error}; choose another --out")
 
 
-def _link(board: Board, compiler: str, work: Path, image: Path) -> Build:
+def _link(board: Board, compiler: str, firmware: Path, work: Path, image: Path) -> Build:
     """Estimate, refuse or link, and read the sizes."""
     objects = {part: sorted((work / "CMakeFiles" / f"{part}.dir").rglob("*.o*")) for part in PARTS}
     objects = {part: [path for path in paths if path.suffix in (".o", ".obj")] for part, paths in objects.items()}
@@ -108,7 +109,7 @@ def _link(board: Board, compiler: str, work: Path, image: Path) -> Build:
     stack = stack_bytes(before, board) if board.bare else None
     if stack is not None:
         refuse_if_too_large(board, before, stack)
-        _write_memory(board, stack, work / "memory.ld")
+        _write_script(board, stack, (firmware / "boards/bare/sections.ld").read_text(), work / "image.ld")
     _run_tool("cmake", "--build", str(work), "--target", "image")
     linked = next(path for path in (work / "image", work / "image.elf", work / "image.exe") if path.exists())
     flash, ram = image_sizes(linked)
@@ -149,14 +150,14 @@ def _write_waveform(golden: NDArray[np.int16], path: Path) -> None:
     )
 
 
-def _write_memory(board: Board, stack: int, path: Path) -> None:
-    """The linker's script: the memory of boards.toml's row, the stack found by analysis, and the board's sections."""
+def _write_script(board: Board, stack: int, sections: str, path: Path) -> None:
+    """The linker's script: the memory of boards.toml's row, the stack found by analysis, and the sections."""
     flash, ram = board.flash, board.ram
     path.write_text(
         "MEMORY\n{\n"
         f"    FLASH (rx) : ORIGIN = {flash.origin:#010x}, LENGTH = {flash.size}\n"
         f"    RAM (rwx) : ORIGIN = {ram.origin:#010x}, LENGTH = {ram.size}\n"
-        f"}}\n__stack_size = {stack};\nINCLUDE sections.ld\n"
+        f"}}\n__stack_size = {stack};\n{sections}"
     )
 
 
@@ -166,7 +167,7 @@ def _configure(
     toolchain = "zig" if compiler == "zig" and board.bare else board.toolchain
     settings = {
         "CMAKE_MAKE_PROGRAM": boards.find_tool("ninja"),
-        "CMAKE_TOOLCHAIN_FILE": firmware.resolve() / "toolchains" / f"{toolchain}.cmake",
+        "CMAKE_TOOLCHAIN_FILE": firmware / "toolchains" / f"{toolchain}.cmake",
         "HANS_COMPILER": ";".join(boards.compiler(board, compiler)),
         "HANS_FOLDERS": ";".join(board.folders),
         "HANS_CPU": ";".join(board.zig if compiler == "zig" else board.cpu),
@@ -176,7 +177,7 @@ def _configure(
         "HANS_EXTRA": ";".join(extra_flags),
     }
     options = [f"-D{name}={value}" for name, value in settings.items()]
-    _run_tool("cmake", "-S", str(firmware.resolve()), "-B", str(work), "-G", "Ninja", *options)
+    _run_tool("cmake", "-S", str(firmware), "-B", str(work), "-G", "Ninja", *options)
 
 
 def _run_tool(name: str, *arguments: str) -> None:
