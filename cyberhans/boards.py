@@ -145,6 +145,8 @@ def toolchain_missing(board: Board, name: str = "gcc") -> str | None:
         return str(error)
     if not command:
         return _absent("ziglang" if name == "zig" else "cc" if board.toolchain == "host" else f"{board.toolchain}-gcc")
+    if name == "zig" and board.bare and not board.zig:
+        return f"boards.toml names no zig target for {board.name}: take --compiler gcc"
     for tool in ("cmake", "ninja"):
         if not find_tool(tool):
             return f"{tool} not found: pip install {tool}"

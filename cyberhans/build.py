@@ -50,6 +50,7 @@ class Build:
 
     image: Path
     board: str
+    compiler: str
     flash_bytes: int
     ram_bytes: int
     stack_bytes: int | None
@@ -115,7 +116,8 @@ def _link(board: Board, compiler: str, firmware: Path, work: Path, image: Path) 
     flash, ram = image_sizes(linked)
     _put(linked, image, board)
     estimated = {"flash_bytes": before.flash_bytes, "ram_bytes": before.ram_bytes} if board.bare else None
-    return Build(image, board.name, flash, ram, stack, _shares(before, flash), _ram_shares(before, ram), estimated)
+    shares = _shares(before, flash), _ram_shares(before, ram)
+    return Build(image, board.name, compiler, flash, ram, stack, *shares, estimated)
 
 
 def _libraries(board: Board, compiler: str, work: Path, example: Path) -> list[Path]:

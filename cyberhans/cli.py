@@ -29,6 +29,7 @@ DetectorFolder = Annotated[Path, typer.Argument(metavar="DETECTOR", help="A dete
 Dataset = Annotated[Path | None, typer.Option(help="A folder with manifest.csv and protocols.csv.")]
 ProtocolName = Annotated[str | None, typer.Option("--protocol", help="A protocol of the data set.")]
 Kind = Annotated[str, typer.Option("--detector", help="autoencoder, forest or gaussian.")]
+Compiler = Annotated[str, typer.Option(help="gcc, or zig: the clang of the pip package ziglang, for every board.")]
 BoardName = Annotated[str, typer.Option("--board", help="What the detector is for; `cyberhans boards` lists them.")]
 
 
@@ -152,12 +153,13 @@ def build(
     folder: DetectorFolder,
     board: Annotated[str, typer.Option(help="The board to build for; `cyberhans boards` lists them.")],
     out: Annotated[Path, typer.Option(help="Where the image goes.")],
+    compiler: Compiler = "gcc",
     as_json: Json = False,
 ) -> None:
     """Build a board's firmware with this detector, and say what it takes."""
     from cyberhans.build import build as make
 
-    _tell(make(folder, board, out).to_dict(), as_json)
+    _tell(make(folder, board, out, compiler=compiler).to_dict(), as_json)
 
 
 @app.command()
@@ -168,6 +170,7 @@ def verify(
     dataset: Dataset = None,
     protocol: ProtocolName = None,
     image: Annotated[Path | None, typer.Option(help="With board:NAME: run this image instead of building one.")] = None,
+    compiler: Compiler = "gcc",
     windows: Annotated[int | None, typer.Option(help="At most this many windows of each recording.", min=1)] = None,
     bulk: Annotated[bool, typer.Option(help="Samples from a file of this computer, not over the link.")] = False,
     as_json: Json = False,
@@ -178,8 +181,12 @@ def verify(
 
     if image and not device.startswith("board:"):
         raise typer.BadParameter("--image goes with --device board:NAME; a device behind a port runs what it holds")
+    if compiler != "gcc" and (image or not device.startswith("board:")):
+        raise typer.BadParameter("--compiler goes with --device board:NAME without --image; nothing else is built")
     recordings = _recordings(files, dataset, protocol, "test_normal", "test_anomaly")
-    outcome = verify_on(device, load_detector(folder), recordings, image=image, limit=windows, bulk=bulk)
+    outcome = verify_on(
+        device, load_detector(folder), recordings, image=image, compiler=compiler, limit=windows, bulk=bulk
+    )
     _tell(outcome.to_dict(), as_json)
     if not outcome.equal:
         raise typer.Exit(1)

@@ -114,14 +114,14 @@ def _differing(
 
 def verify_on(
     url: str, detector: Detector, recordings: Sequence[Recording] | NDArray[np.int16],
-    *, image: Path | None = None, limit: int | None = None, bulk: bool = False,
+    *, image: Path | None = None, compiler: str = "gcc", limit: int | None = None, bulk: bool = False,
 ) -> Verification:  # fmt: skip
     """Open the device, verify, and on an emulated board count instructions. board:NAME without an image: build it."""
     target = board(url.removeprefix("board:")) if url.startswith("board:") else None
     windows = gather_windows(recordings, detector.spec, limit)
     with tempfile.TemporaryDirectory(prefix="cyberhans-") as scratch:
         if target and image is None:
-            image = _build(detector, target, Path(scratch))
+            image = _build(detector, target, compiler, Path(scratch))
         with open_device(url, image=image) as device:
             outcome = verify(detector, windows, device, bulk=bulk)
         if target is None or not target.bare:
@@ -181,11 +181,11 @@ def adversarial_windows(spec: Spec, seed: int = 0) -> NDArray[np.int16]:
     return np.stack([np.broadcast_to(window, shape) for window in windows]).astype(np.int16)
 
 
-def _build(detector: Detector, target: Board, scratch: Path) -> Path:
+def _build(detector: Detector, target: Board, compiler: str, scratch: Path) -> Path:
     from cyberhans.build import build
 
     folder = detector.folder or detector.save(scratch / "detector").folder
-    return build(folder or scratch, target.name, scratch / "image").image
+    return build(folder or scratch, target.name, scratch / "image", compiler=compiler).image
 
 
 def _replay(device: Device, windows: NDArray[np.int16], bulk: bool) -> Iterator[Judgement]:

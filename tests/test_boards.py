@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import sys
@@ -110,6 +111,30 @@ def test_what_is_missing_is_said_with_the_line_that_mends_it() -> None:
     told = boards.toolchain_missing(riscv)
     assert told and "apt install gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf, or pip install ziglang" in told
     assert boards.emulator_missing(riscv) == "qemu-system-riscv32 not found: sudo apt install qemu-system-misc"
+
+
+@pytest.mark.usefixtures("bare_computer")
+def test_zig_needs_no_compiler_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("native", "microbit", "virt-rv32imac"):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name == "ziglang" else None)
+        assert boards.compiler(board(name), "zig") == [sys.executable, "-m", "ziglang", "cc"]
+        assert boards.toolchain_missing(board(name), "zig") is None
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        assert boards.toolchain_missing(board(name), "zig") == "ziglang not found: pip install ziglang"
+
+
+@pytest.mark.parametrize("row", BARE, ids=lambda row: row.name)
+def test_every_board_has_a_target_of_zig(row: Board) -> None:
+    assert row.zig[0] == "-target"
+
+
+def test_a_board_without_a_target_of_zig_and_an_unknown_compiler_are_told() -> None:
+    untold = dataclasses.replace(board("microbit"), zig=())
+    assert boards.toolchain_missing(untold, "zig") in (
+        "boards.toml names no zig target for microbit: take --compiler gcc",
+        "ziglang not found: pip install ziglang",
+    )
+    assert boards.toolchain_missing(board("native"), "tcc") == "unknown compiler 'tcc': choose one of gcc, zig"
 
 
 @pytest.mark.usefixtures("bare_computer")

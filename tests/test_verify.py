@@ -13,7 +13,7 @@ import serial
 from small_detector import noise, small_detector, small_image, small_spec
 
 from cyberhans import verify as verify_room
-from cyberhans.boards import board
+from cyberhans.boards import board, boards
 from cyberhans.build import build
 from cyberhans.core import Results
 from cyberhans.dataset import load_protocol
@@ -27,11 +27,7 @@ from cyberhans.recording import Recording
 from cyberhans.spec import Family, Frame, Spec, design
 from cyberhans.verify import adversarial_windows, gather_windows, verify, verify_on
 
-BOARDS = [
-    "native",
-    pytest.param("netduinoplus2", marks=pytest.mark.emulator),
-    pytest.param("microbit", marks=pytest.mark.emulator),
-]
+BOARDS = [pytest.param(row.name, marks=pytest.mark.emulator) if row.bare else row.name for row in boards()]
 NO_BITS = {"features": 0, "score": 0, "verdict": 0}
 
 
@@ -109,7 +105,7 @@ def test_a_bad_recording_is_refused_before_anything_is_built(monkeypatch: pytest
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize("name", ["netduinoplus2", "microbit"])
+@pytest.mark.parametrize("name", ["netduinoplus2", "microbit", "virt-rv32imac", "virt-rv32imafc"])
 def test_instructions_are_counted_by_stage_and_alike_each_time(name: str) -> None:
     detector, image = small_image(name)
     windows = noise(detector.spec, 3)
@@ -124,12 +120,13 @@ def test_instructions_are_counted_by_stage_and_alike_each_time(name: str) -> Non
 
 
 @pytest.mark.emulator
-def test_instructions_do_not_depend_on_the_clock_of_the_host() -> None:
+@pytest.mark.parametrize("name", ["microbit", "virt-rv32imac"])
+def test_instructions_do_not_depend_on_the_clock_of_the_host(name: str) -> None:
     """A window twice: the same stages within a part in a thousand."""
-    detector, image = small_image("microbit")
+    detector, image = small_image(name)
     window = noise(detector.spec, 1)
-    with open_device("board:microbit", image=image, counting=True) as device:
-        counts = [verify_room.count_instructions(device, board("microbit"), window) for _ in range(2)]
+    with open_device(f"board:{name}", image=image, counting=True) as device:
+        counts = [verify_room.count_instructions(device, board(name), window) for _ in range(2)]
     assert counts[0]["spectrum"] == pytest.approx(counts[1]["spectrum"], rel=0.001)
 
 

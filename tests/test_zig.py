@@ -1,0 +1,100 @@
+"""The other compiler: images that the clang of the pip package ziglang builds, on every board."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_detector import noise, small_detector, small_image
+from test_build import image_sizes, running, used_stack
+
+from cyberhans import boards
+from cyberhans.boards import board
+from cyberhans.build import Build, build
+from cyberhans.core import firmware_dir
+from cyberhans.device import open_device
+from cyberhans.stack import MARGIN_BYTES
+from cyberhans.verify import adversarial_windows, verify
+
+BARE = [row.name for row in boards.boards() if row.bare]
+pytestmark = [pytest.mark.slow]
+everywhere = pytest.mark.parametrize(
+    ("name", "compiler"),
+    [("native", "zig"), *(pytest.param(name, "zig", marks=pytest.mark.emulator) for name in BARE)],
+)
+bare = pytest.mark.parametrize(("name", "compiler"), [(name, "zig") for name in BARE])
+
+
+@cache
+def zig_image(name: str) -> Build:
+    """A small detector's image by zig, beside the one by gcc; made once per run of the tests."""
+    folder = small_image()[1].parent.parent
+    return build(folder / "detector", name, folder / f"zig-{name}", compiler="zig")
+
+
+@everywhere
+def test_hard_windows_give_the_same_bits(name: str, compiler: str) -> None:
+    detector, made = small_image()[0], zig_image(name)
+    assert made.compiler == compiler
+    windows = np.concatenate((adversarial_windows(detector.spec), noise(detector.spec, 20), detector.golden))
+    with open_device(f"board:{name}", image=made.image) as device:
+        for bulk in (False, True):
+            outcome = verify(detector, windows, device, bulk=bulk)
+            assert outcome.equal and outcome.windows == 34, outcome.to_dict()
+
+
+@everywhere
+def test_images_are_the_same_wherever_they_are_built(name: str, compiler: str, tmp_path: Path) -> None:
+    made = zig_image(name)
+    elsewhere = Path(shutil.copytree(made.image.parent.parent / "detector", tmp_path / "another place"))
+    moved = Path(shutil.copytree(firmware_dir(), tmp_path / "sources"))
+    again = build(elsewhere, name, tmp_path / "b, with a comma", compiler=compiler, firmware=moved)
+    content = made.image.read_bytes()
+    assert content == again.image.read_bytes()
+    assert str(tmp_path).encode() not in content and str(firmware_dir()).encode() not in content
+
+
+@pytest.mark.emulator
+@bare
+def test_the_estimate_is_never_below_and_at_most_a_tenth_above(name: str, compiler: str) -> None:
+    made = zig_image(name)
+    assert made.estimated is not None and made.compiler == compiler
+    assert made.flash_bytes <= made.estimated["flash_bytes"] <= 1.1 * made.flash_bytes
+    assert made.ram_bytes <= made.estimated["ram_bytes"] <= 1.1 * made.ram_bytes
+    assert image_sizes(made.image) == (made.flash_bytes, made.ram_bytes)
+    assert sum(made.shares.values()) == made.flash_bytes and min(made.shares.values()) > 0
+    assert made.ram_shares["work_memory"] > made.ram_bytes / 2 and made.ram_shares["core"] == 0
+
+
+@pytest.mark.emulator
+@bare
+def test_the_stack_in_use_is_what_the_analysis_found(name: str, compiler: str, tmp_path: Path) -> None:
+    made = zig_image(name)
+    windows = np.load(made.image.parent.parent / "detector" / "golden.npy")
+    windows.tofile(tmp_path / "windows.bin")
+    with running(made) as (url, monitor):
+        with open_device(url) as device:
+            assert len(list(device.replay(windows))) == len(windows)
+            assert len(list(device.replay_file(tmp_path / "windows.bin", len(windows)))) == len(windows)
+            device.run()
+            time.sleep(1)
+        used = used_stack(made, monitor, tmp_path / "stack.bin")
+    assert made.stack_bytes is not None
+    found = made.stack_bytes - MARGIN_BYTES
+    assert 0.8 * found <= used <= found, (used, found)
+
+
+@pytest.mark.emulator
+@bare
+def test_nothing_of_the_gnu_toolchain_is_needed(
+    name: str, compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what Python's packages bring is on the path."""
+    small_detector(tmp_path / "detector")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert boards.toolchain_missing(board(name)) is not None
+    assert build(tmp_path / "detector", name, tmp_path / "out", compiler=compiler).image.with_suffix(".hex").exists()
