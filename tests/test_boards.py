@@ -24,8 +24,10 @@ def bare_computer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CC", raising=False)
 
 
-def test_the_first_boards_are_there() -> None:
-    assert [row.name for row in boards.boards()] == ["native", "netduinoplus2", "microbit"]
+def test_the_boards_are_there() -> None:
+    known = {row.name for row in boards.boards()}
+    assert known >= {"native", "netduinoplus2", "microbit", "stm32vldiscovery"}
+    assert known >= {"mps2-an385", "mps2-an500", "mps2-an505", "mps3-an547"}
     assert [board(row.name) for row in boards.boards()] == list(boards.boards())
 
 

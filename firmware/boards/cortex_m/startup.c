@@ -37,7 +37,7 @@ __attribute__((section(".vectors.core"), used)) static const cortex_m_vector cor
  * IEEE 754: round to nearest, subnormal numbers kept. */
 __attribute__((naked, noreturn)) void Reset_Handler(void)
 {
-#ifdef __ARM_FP
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     __asm volatile("ldr r0, =0xE000ED88\n\t"
                    "ldr r1, [r0]\n\t"
                    "orr r1, r1, #(0xF << 20)\n\t"
