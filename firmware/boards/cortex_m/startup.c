@@ -48,8 +48,12 @@ __attribute__((naked, noreturn)) void Reset_Handler(void)
     __asm volatile("bl cortex_m_start");
 }
 
+/* Armv8.1-M: CCR bit 19, LOB, lets the loops that the compiler writes with LE run without a branch each round. */
 __attribute__((used)) void cortex_m_start(void)
 {
+#ifdef __ARM_FEATURE_MVE
+    REGISTER(0xE000ED14u) |= 1u << 19;
+#endif
     for (uintptr_t i = 0; i < (uintptr_t)__data_words; i++)
         __data_start[i] = __data_load[i];
     for (uintptr_t i = 0; i < (uintptr_t)__bss_words; i++)
