@@ -63,7 +63,7 @@ def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, u
 
 @cache
 def small_image(board: str = "native", centre: int = 3000) -> tuple[Detector, Path]:
-    """A small detector and its firmware for `board`, made once per run of the tests; tiny where that is all that fits."""
+    """A small detector and its firmware for `board`, once per run of the tests; tiny where small does not fit."""
     folder = Path(_SCRATCH.name) / f"{board}{centre}"
     tiny = size_for_ram(boards.board(board).ram_bytes) == "tiny"
     detector = small_detector(folder / "detector", small_spec(size="tiny" if tiny else "small"), centre=centre)

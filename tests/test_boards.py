@@ -221,8 +221,8 @@ static void answer_info"""
 
 @pytest.mark.parametrize("name", EMULATED)
 def test_ticks_count_the_instructions_of_a_known_loop(name: str, tmp_path: Path) -> None:
-    """Two thousand more rounds of two instructions are four thousand more, on every core; give or take a tick's handler,
-    which is within 1 %: a wrong clock or shift is further off."""
+    """Two thousand more rounds of two instructions are four thousand more on every core, within a tick's handler; a
+    wrong clock or shift would be further off."""
     firmware = shutil.copytree(firmware_dir(), tmp_path / "firmware")
     source = firmware / "app" / "answer.c"
     text = source.read_text().replace("static void answer_info", LOOP, 1)
