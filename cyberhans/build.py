@@ -65,13 +65,14 @@ class Build:
 
 def build(
     folder: str | Path, board_name: str, out: str | Path, *,
-    compiler: str = "gcc", firmware: Path | None = None, extra_flags: Sequence[str] = (),
+    compiler: str = "gcc", firmware: Path | None = None, extra_flags: Sequence[str] = (), app: str = "app",
 ) -> Build:  # fmt: skip
     """Build `out`/firmware.elf from a detector's folder. The same inputs give the same bytes, wherever they lie.
 
     For a board that owns the machine firmware.hex, the same in Intel HEX, lies beside it for the board's own tool.
     compiler: gcc (on `native` this computer's own), or zig, which is the clang of the pip package ziglang.
-    firmware: the source root, where it is not this package's own; extra_flags: for every file compiled.
+    firmware: the source root, where it is not this package's own; extra_flags: for every file compiled; app: its folder
+    with the main program.
     Raises CyberHansError: unknown board, no compiler, incomplete or changed folder, C that does not compile, no room.
     """
     board, folder, out = boards.board(board_name), Path(folder).resolve(), Path(out).resolve()
@@ -81,7 +82,7 @@ def build(
     detector = load_detector(folder)
     with _scratch(out) as work:
         _write_waveform(detector.golden[0], work / "waveform.c")
-        _configure(board, compiler, folder, firmware, work, extra_flags)
+        _configure(board, compiler, folder, firmware, work, extra_flags, app)
         _run_tool("cmake", "--build", str(work), "--target", *PARTS)
         return _link(board, compiler, firmware, work, out / "firmware.elf")
 
@@ -164,13 +165,14 @@ def _write_script(board: Board, stack: int, sections: str, path: Path) -> None:
 
 
 def _configure(
-    board: Board, compiler: str, folder: Path, firmware: Path, work: Path, extra_flags: Sequence[str]
+    board: Board, compiler: str, folder: Path, firmware: Path, work: Path, extra_flags: Sequence[str], app: str
 ) -> None:
     toolchain = "zig" if compiler == "zig" and board.bare else board.toolchain
     settings = {
         "CMAKE_MAKE_PROGRAM": boards.find_tool("ninja"),
         "CMAKE_TOOLCHAIN_FILE": firmware / "toolchains" / f"{toolchain}.cmake",
         "HANS_COMPILER": ";".join(boards.compiler(board, compiler)),
+        "HANS_APP": app,
         "HANS_FOLDERS": ";".join(board.folders),
         "HANS_CPU": ";".join(board.zig if compiler == "zig" else board.cpu),
         "HANS_DETECTOR": folder,

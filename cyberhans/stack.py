@@ -23,8 +23,8 @@ from cyberhans.machine_code import Code, read_riscv, read_thumb
 class Processor:
     """What its ABI says of relocations and stack."""
 
-    calls: tuple[int, ...]  # relocations of a call or jump
-    jumps: tuple[int, ...]  # those of them that may also lead to a place within the function
+    calls: tuple[int, ...]  # relocations of a call
+    jumps: tuple[int, ...]  # of a jump that may also lead to a place within the function
     addresses: tuple[int, ...]  # and of an address that is taken
     exception: Mapping[bool, int]  # bytes that an exception puts on the stack by itself, with and without a float unit
     align: int  # of the stack pointer
@@ -34,10 +34,13 @@ class Processor:
 PROCESSORS = {
     # ELF for the Arm Architecture: R_ARM_THM_CALL, _JUMP24, _JUMP19, _JUMP11; R_ARM_ABS32, R_ARM_THM_MOVW_ABS_NC,
     # _MOVT_ABS. Exceptions: 8 words, or 26 where there is a floating-point unit, and the word that aligns them to 8
-    # bytes (Armv6-M and Armv7-M Architecture Reference Manuals, "Exception entry behavior").
+    # bytes (Armv6-M and Armv7-M Architecture Reference Manuals, "Exception entry behavior"). It is the same on Armv8-M
+    # (DDI 0553, "Exception entry, context stacking") where everything runs in secure state: 10 words more come only
+    # when non-secure code interrupts secure code, 16 more only with FPCCR.TS, which is 0 out of reset; Helium's
+    # registers are the floating-point unit's, and its VPR takes the frame's reserved word.
     "EM_ARM": Processor((10, 30, 51, 102), (), (2, 47, 48), {False: 36, True: 108}, 8, read_thumb),
-    # RISC-V ELF psABI: R_RISCV_JAL, _RVC_JUMP, _CALL, _CALL_PLT; _32, _PCREL_HI20, _HI20. A trap itself saves nothing.
-    "EM_RISCV": Processor((17, 45, 18, 19), (17, 45), (1, 23, 26), {False: 0, True: 0}, 16, read_riscv),
+    # RISC-V ELF psABI: R_RISCV_CALL, _CALL_PLT; _JAL, _RVC_JUMP; _32, _PCREL_HI20, _HI20. A trap itself saves nothing.
+    "EM_RISCV": Processor((18, 19), (17, 45), (1, 23, 26), {False: 0, True: 0}, 16, read_riscv),
 }
 # Reserved beyond what was found, in case this reading of the objects misses something: a stub that the linker puts
 # between a call and its target (one for Armv6-M pushes registers), or an instruction in a form not known here.
@@ -84,7 +87,8 @@ class _Graph:
         self._known: dict[Section, tuple[int, tuple[str, ...]]] = {}
 
     def _read(self, section: Section) -> Code:
-        relocated = {reference.place for reference in section.references if reference.kind in self.processor.calls}
+        kinds = (*self.processor.calls, *self.processor.jumps)
+        relocated = {reference.place for reference in section.references if reference.kind in kinds}
         return self.processor.read(section.code, section.data, relocated)
 
     def _pointed(self) -> set[Section]:
@@ -96,7 +100,7 @@ class _Graph:
     def targets(self, section: Section, kinds: Iterable[int]) -> Iterator[Section]:
         """Where the references of these kinds lead, places within a function (jump tables) left out."""
         for reference in section.references:
-            if reference.kind in kinds and (reference.named or reference.kind in self.processor.calls):
+            if reference.kind in kinds and (reference.named or reference.kind not in self.processor.addresses):
                 target = self.image.target(section, reference)
                 if target is not None:
                     yield target
@@ -114,10 +118,11 @@ class _Graph:
         return self._known[section]
 
     def _callees(self, section: Section) -> list[Section]:
-        direct = {target: None for target in self.targets(section, self.processor.calls) if target is not section}
-        surely = [kind for kind in self.processor.calls if kind not in self.processor.jumps]
-        if any(target is section for target in self.targets(section, surely)):
-            return [section]
+        """What it calls. A library's section may hold several functions that call each other: its frame is the sum."""
+        elsewhere = (target for target in self.targets(section, self.processor.jumps) if target is not section)
+        direct = dict.fromkeys([*self.targets(section, self.processor.calls), *elsewhere])
+        if section.part == "library":
+            direct.pop(section, None)
         code = self.code[section]
         anywhere = code.indirect or (code.jumping and not self._has_table(section))
         return list(direct) + (self.pointed if anywhere else [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_detector import small_detector
+from small_detector import small_detector, small_spec
 
 from cyberhans import boards
 from cyberhans.boards import Board
@@ -107,7 +107,7 @@ def test_frames_are_those_that_gcc_tells(row: Board, tmp_path: Path, monkeypatch
         return stack_bytes(image, board)
 
     monkeypatch.setattr("cyberhans.build.stack_bytes", compare)
-    small_detector(tmp_path / "detector")
+    small_detector(tmp_path / "detector", small_spec(size="tiny"))
     build(tmp_path / "detector", row.name, tmp_path / "out")
     assert len(seen) > 60
     assert [pair for pair in seen if pair[0] < pair[1]] == []
