@@ -19,8 +19,8 @@ Ints = NDArray[np.int64]
 class FrameTables:
     """The constants of one frame length N, with R, D and S of SPEC.md section 3. All arrays are int64.
 
-    taper (N,); order (N/2/R,) base-4 digit reversal; twiddle (sum of q over the stages, 3, 2) and split (N/4, 2):
-    cosine and sine in Q15; edge (B + 2,) bins; reciprocal (B + 1,) 2^31 // segment length.
+    taper (N/2,), the rising half; order (N/2/R,) base-4 digit reversal; twiddle (N/8, 3, 2) and split (N/4, 2): cosine
+    and sine in Q15; edge (B + 2,) bins; reciprocal (B + 1,) 2^31 // segment length.
     """
 
     length: int
@@ -45,15 +45,14 @@ def _frame_tables(frame: Frame) -> FrameTables:
     octaves = half.bit_length() - 1
     radix = 8 if octaves % 2 else 4
     stages = (half // radix).bit_length() // 2
-    widths = [radix * 4**stage for stage in range(stages)]
     return FrameTables(
         length=frame.length,
         radix=radix,
         stages=stages,
         shift=14 - octaves + stages,  # 15 - log2 N + D
-        taper=np.array([_taper(i, frame.length) for i in range(frame.length)]),
+        taper=np.array([_taper(i, frame.length) for i in range(half)]),
         order=np.array([_digits_reversed(p, stages) for p in range(half // radix)]),
-        twiddle=np.array([[_rotation(j * m, 4 * q) for m in (1, 2, 3)] for q in widths for j in range(q)]),
+        twiddle=np.array([[_rotation(j * m, half) for m in (1, 2, 3)] for j in range(half // 4)]),
         split=np.array([_rotation(k, frame.length) for k in range(frame.length // 4)]),
         edge=np.array(frame.edges),
         reciprocal=np.array([2**31 // (b - a) for a, b in zip(frame.edges, frame.edges[1:], strict=False)]),
@@ -61,7 +60,7 @@ def _frame_tables(frame: Frame) -> FrameTables:
 
 
 def _taper(i: int, length: int) -> int:
-    return min(32767, round(32768 * (0.5 - 0.5 * math.cos(2 * math.pi * i / length))))
+    return round(32768 * (0.5 - 0.5 * math.cos(2 * math.pi * i / length)))
 
 
 def _rotation(part: int, whole: int) -> tuple[int, int]:
@@ -111,7 +110,7 @@ def emit_tables(spec: Spec) -> str:
 def _frame_arrays(table: FrameTables) -> list[str]:
     n = table.length
     return [
-        *_array("int16_t", f"taper_{n}", table.taper.tolist()),
+        *_array("uint16_t", f"taper_{n}", table.taper.tolist()),
         *_array("uint16_t", f"order_{n}", table.order.tolist()),
         *_array("uint32_t", f"twiddle_{n}", _packed(table.twiddle)),
         *_array("uint32_t", f"split_{n}", _packed(table.split)),

@@ -62,7 +62,8 @@ def log8(v: Powers) -> Ints:
 def taper(length: int) -> Ints:
     """Hann, Q15."""
     turn = 2 * np.pi * np.arange(length) / length
-    return np.minimum(32767, np.rint(32768 * (0.5 - 0.5 * np.cos(turn))).astype(np.int64))
+    rising = np.rint(32768 * (0.5 - 0.5 * np.cos(turn))).astype(np.int64)[: length // 2]
+    return np.concatenate((rising, 32768 - rising))
 
 
 def q15(turns: NDArray[np.float64]) -> tuple[Ints, Ints]:

@@ -65,6 +65,8 @@ MUTANTS = [
     ("core/bands.c", swap("low * reciprocal) >> 31", "low * reciprocal) >> 32"), oracle.BANDS),
     ("core/features.c", swap("frames / 2)", "(frames - 1) / 2)"), oracle.FEATURES),
     ("core/features.c", swap("- 2 * log_frames", "- 2 * log_frames + 1"), oracle.FEATURES),
+    ("core/spectrum.c", swap("(int32_t)32768", "(int32_t)32767"), oracle.SPECTRUM),
+    ("core/moments.c", swap("reach < 65536", "reach < 131072"), oracle.FEATURES),
     ("core/moments.c", swap("6 * moments->s2", "7 * moments->s2"), oracle.FEATURES),
     ("core/moments.c", swap("(crest + 128)", "(crest + 127)"), oracle.FEATURES),
     ("core/hans.c", swap("(int32_t)12 * 65536", "(int32_t)12 * 65536 + 1"), oracle.SCORE),

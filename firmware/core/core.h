@@ -21,8 +21,11 @@ void hans_bands(const struct hans_frame *frame, const uint64_t *power, int16_t *
 /* Section 5: forget everything. */
 void hans_moments_clear(struct hans_moments *moments);
 
-/* Section 5: take x[0 .. count - 1]; with `steps` the differences x[i] - x[i - 1] instead, from x[0] - x[-1] on. */
-void hans_moments_add(struct hans_moments *moments, const int16_t *x, size_t count, uint8_t steps);
+/* Section 5: take x[0 .. count - 1], count > 0. */
+void hans_moments_add(struct hans_moments *moments, const int16_t *x, size_t count);
+
+/* Section 5: take the differences x[i] - x[i - 1] instead, from x[0] - x[-1] on; count may be 0. */
+void hans_moments_add_steps(struct hans_moments *moments, const int16_t *x, size_t count);
 
 /* Section 5: take x[0 .. count - 1] into their sum alone, which is all that hans_mean needs. */
 void hans_moments_sum(struct hans_moments *moments, const int16_t *x, size_t count);
@@ -48,8 +51,5 @@ int16_t hans_log8(uint64_t v);
 
 /* L16 of a number whose highest set bit is bit n; `top` is its highest 32 bits, that bit first. */
 int32_t hans_log16_of_top(int16_t n, uint32_t top);
-
-/* How many zero bits stand above the highest set bit of v, v > 0. */
-int16_t hans_leading_zeros(uint32_t v);
 
 #endif

@@ -167,24 +167,33 @@ static void make_room(struct hans *hans)
     hans->fill = half;
 }
 
+/* One channel's samples out of `count` sample frames. */
+static void pick(int16_t *x, const int16_t *samples, uint8_t channels, uint16_t count)
+{
+    if (channels == 1) {
+        memcpy(x, samples, count * sizeof *x);
+        return;
+    }
+    for (const int16_t *end = x + count; x < end; samples += channels) {
+        *x++ = *samples;
+    }
+}
+
 /* Take sample frames that reach at most to the next end of a frame. */
 static void take_block(struct hans *hans, const int16_t *samples, uint16_t count)
 {
     uint8_t channels = hans->spec->channels, families = hans->spec->families;
     for (uint8_t c = 0; c < channels; c++) {
         int16_t *x = hans->frame + (size_t)c * longest(hans->spec) + hans->fill;
-        const int16_t *from = samples + c;
-        for (uint16_t i = 0; i < count; i++, from += channels) {
-            x[i] = *from;
-        }
+        pick(x, samples + c, channels, count);
         if (families & HANS_LEVEL) {
-            hans_moments_add(&hans->level[c], x, count, 0);
+            hans_moments_add(&hans->level[c], x, count);
         } else {
             hans_moments_sum(&hans->level[c], x, count); /* the verdict tells the mean */
         }
         if (families & HANS_STEPS) {
             uint8_t skip = hans->fill == 0; /* the first sample has no difference */
-            hans_moments_add(&hans->steps[c], x + skip, (size_t)count - skip, 1);
+            hans_moments_add_steps(&hans->steps[c], x + skip, (size_t)count - skip);
         }
     }
     hans->fill = (uint16_t)(hans->fill + count);

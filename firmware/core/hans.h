@@ -74,10 +74,10 @@ struct hans_frame {
     uint8_t radix;              /* R of the first pass: 8 or 4 */
     uint8_t stages;             /* D: radix-4 stages after it */
     uint8_t shift;              /* S: bits by which the tapered samples are scaled up */
-    const int16_t *taper;       /* [N], Q15 */
+    const uint16_t *taper;      /* [N / 2], Q15: its rising half */
     const uint16_t *order;      /* [N / 2 / R]: base-4 digit reversal r(p) */
-    const uint32_t *twiddle;    /* [sum over stages of 3q]: for j = 0..q-1, m = 1..3: cos in the low, sin in the high
-                                   half-word, Q15 */
+    const uint32_t *twiddle;    /* [N / 8][3]: of the last stage, for j = 0, 1, .. and m = 1..3: cos in the low, sin in
+                                   the high half-word, Q15; earlier stages use every 4th, every 16th .. triple */
     const uint32_t *split;      /* [N / 4]: cos low, sin high, angle 2 pi k / N */
     const uint16_t *edge;       /* [B + 2]: bins */
     const uint32_t *reciprocal; /* [B + 1]: 2^31 / segment length, rounded down */

@@ -2,6 +2,7 @@
  * Binary logarithm by table and straight lines (SPEC.md section 1.1).
  */
 #include "core.h"
+#include "multiply.h"
 
 /* round(65536 * log2(1 + i / 32)) modulo 65536; only the last entry, 65536, wraps. */
 static const uint16_t table[33] = {
@@ -9,18 +10,6 @@ static const uint16_t table[33] = {
     27936, 30109, 32234, 34312, 36346, 38336, 40286, 42196, 44068, 45904, 47705,
     49472, 51207, 52911, 54584, 56229, 57845, 59434, 60997, 62534, 64047, 0,
 };
-
-int16_t hans_leading_zeros(uint32_t v)
-{
-    int16_t n = 0;
-    for (uint8_t width = 16; width; width /= 2) {
-        if (!(v >> (32 - width))) {
-            n = (int16_t)(n + width);
-            v <<= width;
-        }
-    }
-    return n;
-}
 
 int32_t hans_log16_of_top(int16_t n, uint32_t top)
 {

@@ -3,134 +3,145 @@
  * sums can be gathered while samples arrive, and the central moments follow once per window in wide integers.
  */
 #include "core.h"
+#include "multiply.h"
 #include "wide.h"
 
-#define BLOCK 32   /* values that are taken at once; even */
-#define QUIET 8191 /* with |u| <= QUIET, 32 products of two 13-bit numbers stay below 2^31 */
-
-/* Some values of a sequence and their extremes. */
-struct block {
-    int32_t u[BLOCK];
-    size_t count;
-    int32_t low;
-    uint32_t range; /* high - low */
-};
-
-/* Sums over a block of values up to QUIET; u^2 = 2^13 h + l. */
-struct sums {
-    int32_t u, uh, ul;
-    uint32_t square, hh, hl, ll;
-};
+#define BLOCK 14 /* values that are taken at once; even; the sum of so many fourth powers stays below 2^64 */
 
 void hans_moments_clear(struct hans_moments *moments)
 {
     *moments = (struct hans_moments){.low = INT32_MAX, .high = INT32_MIN};
 }
 
-/* The next values, or differences of values; one of two comparisons is enough for nearly all of them. */
-static inline void load(struct block *block, const int16_t *x, size_t count, uint8_t steps)
+/* The smallest value and how far above it the largest lies: one comparison is enough for nearly all values. */
+struct extremes {
+    int32_t low;
+    uint32_t range;
+};
+
+static inline void widen(struct extremes *extremes, int32_t u)
 {
-    int32_t before = steps ? x[-1] : 0, low = *x - before;
-    uint32_t range = 0;
-    block->count = count;
-    for (int32_t *out = block->u, *end = out + count; out < end; out++) {
-        int32_t u = *x - before;
-        before = steps ? *x : 0;
-        x++;
-        *out = u;
-        if ((uint32_t)u - (uint32_t)low > range) {
-            range = u < low ? range + (uint32_t)(low - u) : (uint32_t)(u - low);
-            low = u < low ? u : low;
-        }
+    uint32_t above = (uint32_t)u - (uint32_t)extremes->low;
+    if (above > extremes->range) {
+        extremes->range = u < extremes->low ? extremes->range - above : above;
+        extremes->low = u < extremes->low ? u : extremes->low;
     }
-    block->low = low;
-    block->range = range;
 }
 
-static inline void add_third(struct hans_moments *moments, int64_t sum)
+/* Power sums of some values. */
+struct sums {
+    int32_t s1;
+    uint64_t s2;
+    int64_t s3;
+    uint64_t s4;
+};
+
+static inline void add_pair(struct sums *sums, int32_t u, int32_t v)
 {
-    uint64_t before = moments->s3;
-    moments->s3 += (uint64_t)sum;
-    moments->s3_high += (moments->s3 < before) - (sum < 0);
+    int32_t uu = u * u, vv = v * v;
+    sums->s1 += u + v;
+    sums->s2 += (uint32_t)uu + (uint32_t)vv;
+    sums->s3 = hans_add_products(sums->s3, uu, u, vv, v);
+    sums->s4 = hans_add_squares(sums->s4, uu, vv);
 }
 
-static inline void add_fourth(struct hans_moments *moments, uint64_t sum)
+static inline void add_fourth(struct hans_moments *moments, uint64_t s4)
 {
-    moments->s4 += sum;
-    moments->s4_high += moments->s4 < sum;
+    moments->s4 += s4;
+    moments->s4_high += moments->s4 < s4;
 }
 
-static inline void add_one(struct sums *sums, int32_t u)
+static inline void add_sums(struct hans_moments *moments, const struct sums *sums)
 {
-    uint32_t square = (uint32_t)(u * u), h = square >> 13, l = square & 8191;
-    sums->u += u;
-    sums->square += square;
-    sums->uh += u * (int32_t)h;
-    sums->ul += u * (int32_t)l;
-    sums->hh += h * h;
-    sums->hl += h * l;
-    sums->ll += l * l;
+    uint64_t s3 = moments->s3;
+    moments->s1 += sums->s1;
+    moments->s2 += sums->s2;
+    moments->s3 += (uint64_t)sums->s3;
+    moments->s3_high += (moments->s3 < s3) - (sums->s3 < 0);
+    add_fourth(moments, sums->s4);
 }
 
-/* Values up to QUIET, which nearly all are that a machine gives: no sum leaves 32 bits. Two at a time. */
-static void add_quiet(struct hans_moments *moments, struct block *block)
+/* At most BLOCK values. */
+static void add_block(struct hans_moments *moments, struct extremes *widest, const int16_t *x, size_t count)
 {
     struct sums sums = {0};
-    if (block->count & 1) {
-        block->u[block->count] = 0; /* adds nothing */
+    struct extremes extremes = *widest;
+    const int16_t *end = x + count;
+    if (count & 1) {
+        add_pair(&sums, *x, 0);
+        widen(&extremes, *x++);
     }
-    for (const int32_t *u = block->u, *end = u + block->count; u < end; u += 2) {
-        add_one(&sums, u[0]);
-        add_one(&sums, u[1]);
+    while (x < end) {
+        int32_t u = *x++, v = *x++;
+        add_pair(&sums, u, v);
+        widen(&extremes, u);
+        widen(&extremes, v);
     }
-    moments->s1 += sums.u;
-    moments->s2 += sums.square;
-    add_third(moments, (int64_t)sums.uh * 8192 + sums.ul);
-    add_fourth(moments, ((uint64_t)sums.hh << 26) + ((uint64_t)sums.hl << 14) + sums.ll);
+    *widest = extremes;
+    add_sums(moments, &sums);
 }
 
-/* Values up to 65535. */
-static void add_loud(struct hans_moments *moments, const struct block *block)
+static void add_extremes(struct hans_moments *moments, const struct extremes *extremes)
 {
-    int32_t s1 = 0;
-    uint64_t s2 = 0;
-    int64_t s3 = 0;
-    for (const int32_t *u = block->u, *end = u + block->count; u < end; u++) {
-        uint32_t square = (uint32_t)*u * (uint32_t)*u;
-        s1 += *u;
-        s2 += square;
-        s3 += (int64_t)square * *u;
-        add_fourth(moments, (uint64_t)square * square);
-    }
-    moments->s1 += s1;
-    moments->s2 += s2;
-    add_third(moments, s3);
-}
-
-static void add(struct hans_moments *moments, struct block *block)
-{
-    int32_t low = block->low, high = low + (int32_t)block->range;
+    int32_t low = extremes->low, high = low + (int32_t)extremes->range;
     moments->low = low < moments->low ? low : moments->low;
     moments->high = high > moments->high ? high : moments->high;
-    if (low >= -QUIET && high <= QUIET) {
-        add_quiet(moments, block);
+}
+
+void hans_moments_add(struct hans_moments *moments, const int16_t *x, size_t count)
+{
+    struct extremes extremes = {*x, 0};
+    for (; count > BLOCK; x += BLOCK, count -= BLOCK) {
+        add_block(moments, &extremes, x, BLOCK);
+    }
+    add_block(moments, &extremes, x, count);
+    add_extremes(moments, &extremes);
+}
+
+/* Steps of which one does not fit an int16; none leaves 17 bits, but two fourth powers leave 2^64. */
+static void add_leaps(struct hans_moments *moments, struct extremes *extremes, const int16_t *x, const int16_t *end)
+{
+    struct sums sums = {0};
+    for (; x < end; x++) {
+        int32_t u = x[0] - x[-1];
+        uint32_t square = (uint32_t)u * (uint32_t)u;
+        sums.s1 += u;
+        sums.s2 += square;
+        sums.s3 += (int64_t)square * u;
+        add_fourth(moments, (uint64_t)square * square);
+        widen(extremes, u);
+    }
+    add_sums(moments, &sums);
+}
+
+/* At most BLOCK steps. */
+static void add_steps(struct hans_moments *moments, struct extremes *extremes, const int16_t *x, const int16_t *end)
+{
+    int16_t steps[BLOCK], *step = steps;
+    uint32_t reach = 0;
+    for (const int16_t *next = x; next < end; next++) {
+        int32_t u = next[0] - next[-1];
+        reach |= (uint32_t)(u + 32768); /* stays below 65536 as long as all fit an int16 */
+        *step++ = (int16_t)u;
+    }
+    if (reach < 65536) {
+        add_block(moments, extremes, steps, (size_t)(end - x));
     } else {
-        add_loud(moments, block);
+        add_leaps(moments, extremes, x, end);
     }
 }
 
-void hans_moments_add(struct hans_moments *moments, const int16_t *x, size_t count, uint8_t steps)
+void hans_moments_add_steps(struct hans_moments *moments, const int16_t *x, size_t count)
 {
-    struct block block;
-    for (size_t some; count > 0; x += some, count -= some) {
-        some = count < BLOCK ? count : BLOCK;
-        if (steps) { /* asked once per block, not once per value */
-            load(&block, x, some, 1);
-        } else {
-            load(&block, x, some, 0);
-        }
-        add(moments, &block);
+    if (count == 0) {
+        return;
     }
+    struct extremes extremes = {x[0] - x[-1], 0};
+    for (; count > BLOCK; x += BLOCK, count -= BLOCK) {
+        add_steps(moments, &extremes, x, x + BLOCK);
+    }
+    add_steps(moments, &extremes, x, x + count);
+    add_extremes(moments, &extremes);
 }
 
 void hans_moments_sum(struct hans_moments *moments, const int16_t *x, size_t count)

@@ -6,6 +6,8 @@
 #include "core.h"
 #include "multiply.h"
 
+#define ONE ((int32_t)32768) /* Q15 */
+
 struct point {
     int32_t re, im;
 };
@@ -66,29 +68,39 @@ static inline struct four pair(struct point a, struct point b, struct point c, s
     return (struct four){add(a, c), subtract(a, c), add(b, d), subtract(b, d)};
 }
 
-/* The second half, to four cells that lie `q` apart. */
-static inline void finish(uint64_t *z, size_t q, struct four t)
+/* The second half, to four cells. */
+static inline void finish(uint64_t *a, uint64_t *b, uint64_t *c, uint64_t *d, struct four t)
 {
     struct point turned = turn(t.D);
-    put(z, add(t.A, t.C));
-    put(z + q, add(t.B, turned));
-    put(z + 2 * q, subtract(t.A, t.C));
-    put(z + 3 * q, subtract(t.B, turned));
+    put(a, add(t.A, t.C));
+    put(c, subtract(t.A, t.C));
+    put(b, add(t.B, turned));
+    put(d, subtract(t.B, turned));
 }
 
-/* Section 3.1: samples 0 and 1 of x, tapered, as one point. */
-static inline struct point load(const int16_t *x, const int16_t *taper, uint_fast8_t down)
+/* Section 3.1: x times a taper. */
+static inline int32_t weigh(int16_t x, int32_t taper, uint_fast8_t down)
 {
-    int32_t half = (int32_t)1 << (down - 1);
-    return (struct point){((int32_t)x[0] * taper[0] + half) >> down, ((int32_t)x[1] * taper[1] + half) >> down};
+    return (x * taper + ((int32_t)1 << (down - 1))) >> down;
+}
+
+/* Two samples of the frame's first half as one point, and two of its second half: there the taper falls as it rose. */
+static inline struct point rising(const int16_t *x, const uint16_t *taper, uint_fast8_t down)
+{
+    return (struct point){weigh(x[0], taper[0], down), weigh(x[1], taper[1], down)};
+}
+
+static inline struct point falling(const int16_t *x, const uint16_t *taper, uint_fast8_t down)
+{
+    return (struct point){weigh(x[0], ONE - taper[0], down), weigh(x[1], ONE - taper[1], down)};
 }
 
 /* Tapers four points of the frame that lie `step` samples apart and transforms them. */
-static inline void load4(const int16_t *x, const int16_t *taper, size_t step, uint_fast8_t down, uint64_t *z)
+static inline void load4(const int16_t *x, const uint16_t *taper, size_t step, uint_fast8_t down, uint64_t *z)
 {
-    struct point a = load(x, taper, down), b = load(x + step, taper + step, down);
-    struct point c = load(x + 2 * step, taper + 2 * step, down), d = load(x + 3 * step, taper + 3 * step, down);
-    finish(z, 1, pair(a, b, c, d));
+    struct point a = rising(x, taper, down), c = falling(x + 2 * step, taper, down);
+    struct point b = rising(x + step, taper + step, down), d = falling(x + 3 * step, taper + step, down);
+    finish(z, z + 1, z + 2, z + 3, pair(a, b, c, d));
 }
 
 /* The last step of an eight-point transform. */
@@ -111,33 +123,35 @@ static inline void join8(uint64_t *z)
 /* Section 3.2: taper and transforms of 4 or 8 points. Those of 8 are two of 4, even and odd points, and their union. */
 static void first_pass(const struct hans_frame *frame, const int16_t *x, uint64_t *z)
 {
-    const int16_t *taper = frame->taper;
     uint_fast8_t down = (uint_fast8_t)(15 - frame->shift);
-    size_t step = frame->length / 4;
-    const uint16_t *end = frame->order + frame->length / 2 / frame->radix;
-    for (const uint16_t *r = frame->order; r < end; r++, z += frame->radix) {
-        size_t even = 2u * *r, odd = even + step / 2;
-        load4(x + even, taper + even, step, down, z);
-        if (frame->radix == 8) {
-            load4(x + odd, taper + odd, step, down, z + 4);
-            join8(z);
+    size_t step = frame->length / 4, next = frame->length / frame->radix;
+    const uint64_t *end = z + frame->length / 2;
+    const uint16_t *r = frame->order;
+    for (uint64_t *p = z; p < end; r++) {
+        for (size_t i = 2u * *r; i < step; i += next, p += 4) {
+            load4(x + i, frame->taper + i, step, down, p);
         }
+    }
+    for (; frame->radix == 8 && z < end; z += 8) {
+        join8(z);
     }
 }
 
-/* Section 3.3: one stage over blocks of 4q cells. The blocks are the inner loop: a twiddle is read once. */
-static void stage(uint64_t *z, const uint64_t *end, size_t q, const uint32_t *twiddle)
+/* Section 3.3: one stage over blocks of 4q cells; every stride-th triple of the table is a twiddle of this stage. */
+static void stage(uint64_t *z, const uint64_t *end, size_t q, const uint32_t *twiddle, size_t stride)
 {
-    for (uint64_t *p = z; p < end; p += 4 * q) {
-        struct four t = pair(get(p), get(p + q), get(p + 2 * q), get(p + 3 * q));
-        finish(p, q, (struct four){halve(t.A), halve(t.B), halve(t.C), halve(t.D)});
-    }
-    for (const uint64_t *last = z + q; ++z < last;) {
-        twiddle += 3;
-        uint32_t w1 = twiddle[0], w2 = twiddle[1], w3 = twiddle[2];
-        for (uint64_t *p = z; p < end; p += 4 * q) {
-            struct point b = rotate(get(p + q), w1), d = rotate(get(p + 3 * q), w3), c = rotate(get(p + 2 * q), w2);
-            finish(p, q, pair(halve(get(p)), b, c, d));
+    for (uint64_t *a = z; a < end; a += 3 * q) {
+        uint64_t *b = a + q, *c = b + q, *d = c + q;
+        const uint64_t *last = b;
+        const uint32_t *w = twiddle;
+        struct four t = pair(get(a), get(b), get(c), get(d));
+        finish(a, b, c, d, (struct four){halve(t.A), halve(t.B), halve(t.C), halve(t.D)});
+        while (++a < last) {
+            w += 3 * stride;
+            struct point t1 = rotate(get(++b), w[0]), t3 = rotate(get(++d), w[2]);
+            struct point C = add(t1, t3), D = subtract(t1, t3); /* first, since registers are few */
+            struct point t2 = rotate(get(++c), w[1]), t0 = halve(get(a));
+            finish(a, b, c, d, (struct four){add(t0, t2), subtract(t0, t2), C, D});
         }
     }
 }
@@ -160,11 +174,9 @@ static void split(uint64_t *z, size_t half, const uint32_t *twiddle)
 void hans_spectrum(const struct hans_frame *frame, const int16_t *x, uint64_t *cells)
 {
     size_t half = frame->length / 2;
-    const uint32_t *twiddle = frame->twiddle;
     first_pass(frame, x, cells);
     for (size_t q = frame->radix; q < half; q *= 4) {
-        stage(cells, cells + half, q, twiddle);
-        twiddle += 3 * q;
+        stage(cells, cells + half, q, frame->twiddle, half / 4 / q);
     }
     split(cells, half, frame->split);
 }

@@ -4,6 +4,7 @@
 #include "wide.h"
 
 #include "core.h"
+#include "multiply.h"
 
 struct hans_wide hans_wide(int32_t high, uint64_t low)
 {
