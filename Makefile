@@ -5,13 +5,14 @@ BIN     := $(VENV)/bin
 PYTEST  := $(BIN)/python -m pytest -q
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt
 WORKERS ?= 2
+COMMIT  ?= HEAD
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fast endurance tools clean
+.PHONY: help demo test check lint fast endurance bench size size-diff tools clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.ready ## the main job: train, build, run on an emulated board, compare bit for bit
 	$(BIN)/cyberhans demo
@@ -31,6 +32,15 @@ fast: $(VENV)/.tested
 
 endurance: $(VENV)/.tested ## the long tests with their full counts
 	CYBERHANS_ENDURANCE=1 $(PYTEST)
+
+bench: $(VENV)/.ready ## instructions of each stage on each emulated board, and bytes; BENCH="--json", or boards' names
+	$(BIN)/python -m hil.bench $(BENCH)
+
+size: $(VENV)/.ready ## flash, RAM and stack of the firmware on each board
+	$(BIN)/python -m hil.size
+
+size-diff: $(VENV)/.ready ## the same against the last commit; COMMIT=... for another
+	$(BIN)/python -m hil.size --diff $(COMMIT)
 
 tools: ## the cross compiler, the emulator and cppcheck, where this user may install them
 	sh firmware/install-tools.sh

@@ -62,12 +62,13 @@ class Build:
 
 def build(
     folder: str | Path, board_name: str, out: str | Path, *,
-    firmware: Path | None = None, extra_flags: Sequence[str] = (),
+    firmware: Path | None = None, extra_flags: Sequence[str] = (), app: str = "app",
 ) -> Build:  # fmt: skip
     """Build `out`/firmware.elf from a detector's folder. The same inputs give the same bytes, wherever they lie.
 
     For a board that owns the machine firmware.hex, the same in Intel HEX, lies beside it for the board's own tool.
-    firmware: the source root, where it is not this package's own; extra_flags: for every file compiled.
+    firmware: the source root, where it is not this package's own; extra_flags: for every file compiled; app: its folder
+    with the main program.
     Raises CyberHansError: unknown board, no compiler, incomplete or changed folder, C that does not compile, no room.
     """
     board, folder, out = boards.board(board_name), Path(folder).resolve(), Path(out).resolve()
@@ -76,7 +77,7 @@ def build(
     detector = load_detector(folder)
     with _scratch(out) as work:
         _write_waveform(detector.golden[0], work / "waveform.c")
-        _configure(board, folder, firmware or firmware_dir(), work, extra_flags)
+        _configure(board, folder, firmware or firmware_dir(), work, extra_flags, app)
         _run_tool("cmake", "--build", str(work), "--target", *PARTS)
         return _link(board, work, out / "firmware.elf")
 
@@ -152,11 +153,12 @@ def _write_memory(board: Board, stack: int, path: Path) -> None:
     )
 
 
-def _configure(board: Board, folder: Path, firmware: Path, work: Path, extra_flags: Sequence[str]) -> None:
+def _configure(board: Board, folder: Path, firmware: Path, work: Path, extra_flags: Sequence[str], app: str) -> None:
     settings = {
         "CMAKE_MAKE_PROGRAM": boards.find_tool("ninja"),
         "CMAKE_TOOLCHAIN_FILE": firmware.resolve() / "toolchains" / f"{board.toolchain}.cmake",
         "HANS_COMPILER": ";".join(boards.compiler(board)),
+        "HANS_APP": app,
         "HANS_FOLDERS": ";".join(board.folders),
         "HANS_CPU": ";".join(board.cpu),
         "HANS_DETECTOR": folder,

@@ -20,7 +20,7 @@ _HEADER = Template("""\
 #include "hans.h"
 
 $check
-#define HANS_DETECTOR_WORDS HANS_WORK_WORDS($channels, $longest, $channel_bands, $features)
+#define HANS_DETECTOR_WORDS HANS_WORK_WORDS($channels, $longest, $channel_bands, $features, $families)
 
 extern const struct hans_spec $spec;
 #define HANS_DETECTOR_SPEC $spec
@@ -64,6 +64,7 @@ def header(detector: Detector) -> str:
     return _HEADER.substitute(
         kind=detector.kind, check=VERSION_CHECK, prefix=detector.model.prefix, spec=spec_symbol(spec),
         channels=spec.channels, longest=spec.longest, channel_bands=spec.channel_bands, features=spec.features,
+        families=int(spec.families),
     )  # fmt: skip
 
 

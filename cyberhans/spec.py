@@ -12,7 +12,7 @@ from typing import Any
 
 from cyberhans.errors import CyberHansError
 
-ARITHMETIC_VERSION = 1
+ARITHMETIC_VERSION = 2
 FRAME_LENGTHS = (64, 128, 256, 512, 1024, 2048)
 MAX_WINDOW = 1 << 20  # so that a window never holds more than 32,767 frames
 MAX_FEATURES = 255
@@ -27,8 +27,9 @@ class Family(enum.IntFlag):
     """Feature families beside the band means, which are always computed."""
 
     SPREAD = 1
-    STATISTICS = 2
+    LEVEL = 2
     DIFFERENCES = 4
+    STEPS = 8
 
 
 def _check(name: str, value: float, low: float, high: float, unit: str) -> None:
@@ -118,14 +119,15 @@ class Spec:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """One name per feature, in order: 'c0.n256.b3.mean', 'c1.level', 'c0-c1.n256.b3'."""
+        """One name per feature, in order: 'c0.n256.b3.mean', 'c1.steps.level', 'c0-c1.n256.b3'."""
         names: list[str] = []
         for frame in self.frames:
             for kind in ("mean", "spread") if Family.SPREAD in self.families else ("mean",):
                 names += [f"c{c}.n{frame.length}.b{b}.{kind}" for c in range(self.channels) for b in range(frame.bands)]
-        if Family.STATISTICS in self.families:
-            kinds = ("level", "crest", "kurtosis", "diff.level", "diff.crest", "diff.kurtosis")
-            names += [f"c{c}.{kind}" for c in range(self.channels) for kind in kinds]
+        sequences = ((Family.LEVEL, ""), (Family.STEPS, "steps."))
+        asked = [prefix for family, prefix in sequences if family in self.families]
+        names += [f"c{c}.{prefix}{kind}" for c in range(self.channels) for prefix in asked
+                  for kind in ("level", "crest", "kurtosis")]  # fmt: skip
         if Family.DIFFERENCES in self.families:
             names += [
                 f"c{i}-c{j}.n{frame.length}.b{b}"
@@ -205,8 +207,8 @@ def design(size: str, rate_hz: float, channels: int, segment_len: int) -> Spec:
 
     Window: 2 s where segments last 30 s or more, else 0.2 s, but at least 1024 samples and at most the segment.
     Frames: the longest is the largest power of two within half a window and the size's limit (full with several
-    channels: 1024); `full` adds a short one, a quarter of it and at most 256. Bands are log-spaced. Statistics always;
-    channel differences where all features then stay within 127. `tiny` takes no more than 3 channels.
+    channels: 1024); `full` adds a short one, a quarter of it and at most 256. Bands are log-spaced. Level and steps
+    always; channel differences where all features then stay within 127. `tiny` takes no more than 3 channels.
     """
     if size not in SIZES:
         raise CyberHansError(f"spec {size!r}: choose auto, {', '.join(SIZES)} or a TOML file")
@@ -228,12 +230,12 @@ def design(size: str, rate_hz: float, channels: int, segment_len: int) -> Spec:
 
     if channels > 1:
         try:
-            spec = build(Family.STATISTICS | Family.DIFFERENCES)
+            spec = build(Family.LEVEL | Family.STEPS | Family.DIFFERENCES)
             if spec.features <= LOADABLE_FEATURES:
                 return spec
         except CyberHansError:
             pass  # more than MAX_FEATURES: leave the differences out
-    return build(Family.STATISTICS)
+    return build(Family.LEVEL | Family.STEPS)
 
 
 def _band_count(size: str, channels: int, length: int) -> int:

@@ -84,6 +84,9 @@ def _families(names: Iterable[object]) -> Family:
     found = Family(0)
     for name in names:
         family = known.get(str(name).lower())
+        if name == "statistics":  # of arithmetic version 1
+            raise CyberHansError("Spec: family 'statistics' has become two: choose 'level' (of the signal), "
+                                 "'steps' (of its first difference), or both")  # fmt: skip
         if family is None:
             raise CyberHansError(f"Spec: family {name!r}: choose {', '.join(known)}")
         if family in found:

@@ -23,7 +23,7 @@ def spec_for(lengths: tuple[int, ...], channels: int, families: Family, scale: s
     per_band = channels * (1 + (Family.SPREAD in families))
     if Family.DIFFERENCES in families:
         per_band += 3 if channels == 3 else channels - 1
-    free = MAX_FEATURES - (6 * channels if Family.STATISTICS in families else 0)
+    free = MAX_FEATURES - 3 * channels * ((Family.LEVEL in families) + (Family.STEPS in families))
     most = free // (per_band * len(lengths))
     frames = tuple(
         Frame(length, band_edges(length, RATE_HZ, min(most, MAX_BANDS, length // 2 - 2), scale)) for length in lengths
@@ -39,7 +39,7 @@ def specs() -> list[Spec]:
     for i, chosen in enumerate(lengths):
         window = max(128, chosen[-1]) + (0, 1, 37, chosen[-1] // 2, chosen[-1])[i % 5]
         hop = window + (0, 0, 1, 999)[i % 4]
-        found.append(spec_for(chosen, 1 + (i + i // 21) % 6, Family((i * 3 + 7) % 8), SCALES[i % 3], window, hop))
+        found.append(spec_for(chosen, 1 + (i + i // 21) % 6, Family((i * 5 + 15) % 16), SCALES[i % 3], window, hop))
     return found
 
 

@@ -13,7 +13,7 @@ from cyberhans.emit import emit
 from cyberhans.recording import Recording
 from cyberhans.spec import Family, Frame, Spec
 
-SPEC = Spec(16_000_000, 1, 256, 256, Family.STATISTICS, (Frame(64, (1, 2, 4, 8, 16, 32)),))
+SPEC = Spec(16_000_000, 1, 256, 256, Family.LEVEL | Family.STEPS, (Frame(64, (1, 2, 4, 8, 16, 32)),))
 
 
 def features(count: int = 20, windows: int = 160, seed: int = 0) -> NDArray[np.int16]:

@@ -264,11 +264,12 @@ def statistics_of(s: Sums) -> tuple[int, int, int]:
     return (level16 + 128) >> 8, crest, (log16(c4) - 4 * log16(m) - 2 * level16 + 128) >> 8
 
 
-def statistics(x: Samples) -> Ints:
-    """Six numbers of every row of x (rows, n): of the signal, then of its first difference."""
+def statistics(x: Samples, families: Family = Family.LEVEL | Family.STEPS) -> Ints:
+    """Three numbers of every row of x (rows, n) per family asked for: of the signal, then of its first difference."""
     wide = x.astype(np.int64)
-    rows = zip(sums(wide), sums(np.diff(wide, axis=1)), strict=True)
-    return np.array([statistics_of(signal) + statistics_of(difference) for signal, difference in rows], dtype=np.int64)
+    asked = [(Family.LEVEL, wide), (Family.STEPS, np.diff(wide, axis=1))]
+    groups = [[statistics_of(row) for row in sums(u)] for family, u in asked if family in families]
+    return np.concatenate(groups, axis=1).astype(np.int64)
 
 
 def means(windows: Samples) -> Samples:
@@ -310,8 +311,8 @@ def features(windows: Samples, spec: Spec) -> Samples:
         if Family.SPREAD in spec.families:
             groups.append(band_spread(q))
         differences += [mean[:, i] - mean[:, j] for i, j in channel_pairs(channels)]
-    if Family.STATISTICS in spec.families:
-        groups.append(statistics(windows.transpose(0, 2, 1).reshape(count * channels, n)))
+    if spec.families & (Family.LEVEL | Family.STEPS):
+        groups.append(statistics(windows.transpose(0, 2, 1).reshape(count * channels, n), spec.families))
     if Family.DIFFERENCES in spec.families:
         groups += differences
     vector = np.concatenate([group.reshape(count, -1) for group in groups], axis=1)

@@ -18,7 +18,7 @@ from cyberhans.errors import CyberHansError
 from cyberhans.spec import FRAME_LENGTHS, Family, Frame, Spec, band_edges, design
 from cyberhans.tables import emit_tables, spec_symbol
 
-ALL = Family.SPREAD | Family.STATISTICS | Family.DIFFERENCES
+ALL = Family(15)
 Samples = NDArray[np.int16]
 
 
@@ -37,7 +37,8 @@ SPECS = {
     "two lengths, far apart": spec_of(2, 64, 2048),
     "window of one frame": spec_of(1, 64, window=64),
     "means only": spec_of(3, 256, families=Family(0)),
-    "statistics": spec_of(3, 256, families=Family.STATISTICS),
+    "level": spec_of(3, 256, families=Family.LEVEL),
+    "steps": spec_of(3, 256, families=Family.STEPS | Family.DIFFERENCES),
     "spread": spec_of(2, 256, families=Family.SPREAD),
     "hop": spec_of(2, 64, 128, hop=500),
 }
@@ -103,7 +104,7 @@ def test_features_follow_from_the_traced_bands_and_the_signal(spec: Spec) -> Non
                 first, second = (expected[f"c{c}.n{f.length}.b{b}.mean"] for c in (i, j))
                 expected[f"c{i}-c{j}.n{f.length}.b{b}"] = first - second
     for c in range(spec.channels):
-        for prefix, u in (("", window[:, c].astype(float)), ("diff.", np.diff(window[:, c].astype(float)))):
+        for prefix, u in (("", window[:, c].astype(float)), ("steps.", np.diff(window[:, c].astype(float)))):
             d = u - u.mean()
             m2 = np.mean(d**2)
             expected[f"c{c}.{prefix}level"] = 256 * np.log2(m2)

@@ -95,7 +95,7 @@ def one_band(length: int, frames: int = 2) -> Spec:
     half = length // 2
     window = length + (frames - 1) * half
     edges = (1, 2, half)
-    return Spec(8_000_000, 1, window, window, Family.STATISTICS | Family.SPREAD, (Frame(length, edges),))
+    return Spec(8_000_000, 1, window, window, Family.LEVEL | Family.STEPS | Family.SPREAD, (Frame(length, edges),))
 
 
 def adversarial(length: int, samples: int) -> NDArray[np.int16]:
@@ -140,7 +140,7 @@ def test_sanitizers_find_nothing_in_adversarial_windows(lengths: tuple[int, int]
     """No signed overflow, no bad shift, no access out of bounds; and the same features as the optimised core."""
     needs("gcc")
     frames = tuple(Frame(length, (1, 2, length // 2)) for length in lengths)
-    spec = Spec(8_000_000, 1, lengths[1] + 3, lengths[1] + 3, Family.STATISTICS | Family.SPREAD, frames)
+    spec = Spec(8_000_000, 1, lengths[1] + 3, lengths[1] + 3, Family.LEVEL | Family.STEPS | Family.SPREAD, frames)
     flags = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     program = build_stream(spec, tmp_path, *flags, *(["-DHANS_SMALL_MULTIPLIER"] if small else []))
     windows = adversarial(lengths[1], spec.window)

@@ -21,7 +21,7 @@ from cyberhans import core as core_room
 from cyberhans.core import Core, Stage, firmware_dir
 from cyberhans.spec import Family
 
-SPEC = inputs.spec_for((128, 256), 3, Family(7), "log", 700, 700)  # radix 4 and radix 8
+SPEC = inputs.spec_for((128, 256), 3, Family(15), "log", 700, 700)  # radix 4 and radix 8
 Patch = Callable[[str], str]
 
 

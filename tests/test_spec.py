@@ -26,7 +26,7 @@ SMALL = Spec(
     channels=3,
     window=4000,
     hop=4000,
-    families=Family.SPREAD | Family.STATISTICS | Family.DIFFERENCES,
+    families=Family(15),
     frames=(Frame(64, (1, 2, 4, 8)), Frame(256, (1, 5, 20, 60, 128))),
 )
 
@@ -37,7 +37,8 @@ def test_feature_order_and_count() -> None:
     assert names[0] == "c0.n64.b0.mean"
     assert names[6] == "c0.n64.b0.spread"
     assert names[12] == "c0.n256.b0.mean"
-    assert names[30:36] == ("c0.level", "c0.crest", "c0.kurtosis", "c0.diff.level", "c0.diff.crest", "c0.diff.kurtosis")
+    assert names[30:33] == ("c0.level", "c0.crest", "c0.kurtosis")
+    assert names[33:37] == ("c0.steps.level", "c0.steps.crest", "c0.steps.kurtosis", "c1.level")
     assert names[-1] == "c1-c2.n256.b2"
     assert len(set(names)) == len(names)
 
@@ -63,7 +64,7 @@ def test_frame_count() -> None:
 
 
 def test_digest_is_the_one_in_the_specification() -> None:
-    packed = struct.pack("<HBBIIIB", 1, 3, 7, 16_000_000, 4000, 4000, 2)
+    packed = struct.pack("<HBBIIIB", 2, 3, 15, 16_000_000, 4000, 4000, 2)
     packed += struct.pack("<HB4H", 64, 2, 1, 2, 4, 8) + struct.pack("<HB5H", 256, 3, 1, 5, 20, 60, 128)
     assert SMALL.digest == hashlib.sha256(packed).digest()[:16]
 

@@ -15,7 +15,7 @@ SMALL = Spec(
     channels=3,
     window=4000,
     hop=4500,
-    families=Family.SPREAD | Family.STATISTICS | Family.DIFFERENCES,
+    families=Family(15),
     frames=(Frame(64, (1, 2, 4, 8)), Frame(256, (1, 5, 20, 60, 128))),
 )
 SPEC_OF = "rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = [{length=64, edges=[1, 2, 3]}]\nfamilies = %s"
@@ -42,14 +42,14 @@ def test_dictionary_round_trip() -> None:
 def test_file_with_bands_in_place_of_edges(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
-        'rate_hz = 8000\nchannels = 1\nwindow = 2000\nfamilies = ["statistics", "spread"]\n'
+        'rate_hz = 8000\nchannels = 1\nwindow = 2000\nfamilies = ["steps", "spread"]\n'
         '[[frames]]\nlength = 256\nbands = 12\nscale = "mel"\nlow_hz = 100\nhigh_hz = 3000\n'
     )
     spec = load_spec(path)
     assert spec.hop == 2000
     assert spec.frames[0].bands == 12
     assert spec.frames[0].edges[0] >= round(100 / (8000 / 256)) and spec.frames[0].edges[-1] <= 96
-    assert spec.families == Family.STATISTICS | Family.SPREAD
+    assert spec.families == Family.STEPS | Family.SPREAD
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,7 @@ def test_file_with_bands_in_place_of_edges(tmp_path: Path) -> None:
             "rate_hz = 8000\nwindow = 100\nchannels = 1\nframes = []\nfamilies = ['loud']",
             "family 'loud': choose spread",
         ),
+        (SPEC_OF % "['statistics']", "'statistics' has become two: choose 'level' .* 'steps'"),
         (SPEC_OF % "['spread', 'spread']", "'spread' stands twice"),
         (SPEC_OF % "['spread', 'Spread', 'differences']", "'Spread' stands twice"),
         (SPEC_OF % "[3]", "family 3: choose"),

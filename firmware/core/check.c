@@ -39,7 +39,7 @@ int hans_check_spec(const struct hans_spec *spec)
     if (spec->rate_mhz < 100000 || spec->rate_mhz > 100000000 || !spec->frame) {
         return HANS_E_SPEC;
     }
-    if (spec->window < 64 || spec->window > spec->hop || spec->hop > 1048576 || spec->families > 7) {
+    if (spec->window < 64 || spec->window > spec->hop || spec->hop > 1048576 || spec->families > 15) {
         return HANS_E_SPEC;
     }
     for (uint8_t i = 0; i < spec->lengths; i++) {

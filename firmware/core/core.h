@@ -24,6 +24,9 @@ void hans_moments_clear(struct hans_moments *moments);
 /* Section 5: take x[0 .. count - 1]; with `steps` the differences x[i] - x[i - 1] instead, from x[0] - x[-1] on. */
 void hans_moments_add(struct hans_moments *moments, const int16_t *x, size_t count, uint8_t steps);
 
+/* Section 5: take x[0 .. count - 1] into their sum alone, which is all that hans_mean needs. */
+void hans_moments_sum(struct hans_moments *moments, const int16_t *x, size_t count);
+
 /* Section 5: level, crest and kurtosis of m values, in 1/256 octave. */
 void hans_statistics(const struct hans_moments *moments, uint32_t m, int16_t out[3]);
 

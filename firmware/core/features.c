@@ -27,7 +27,8 @@ uint32_t hans_count_features(const struct hans_spec *spec)
     if (spec->families & HANS_DIFFERENCES) {
         per_band += count_pairs(spec->channels);
     }
-    return per_band * bands + (spec->families & HANS_STATISTICS ? (uint32_t)(6 * spec->channels) : 0);
+    uint32_t per_channel = (spec->families & HANS_LEVEL ? 3u : 0) + (spec->families & HANS_STEPS ? 3u : 0);
+    return per_band * bands + per_channel * spec->channels;
 }
 
 static int16_t *collect_means(const uint32_t *sums, uint16_t count, uint32_t frames, int16_t *out)
@@ -51,10 +52,16 @@ static int16_t *collect_spreads(const uint32_t *sums, const uint64_t *squares, u
 
 static int16_t *collect_statistics(const struct hans *hans, int16_t *out)
 {
-    uint32_t n = hans->spec->window;
-    for (uint8_t c = 0; c < hans->spec->channels; c++, out += 6) {
-        hans_statistics(&hans->moments[2 * c], n, out);
-        hans_statistics(&hans->moments[2 * c + 1], n - 1, out + 3);
+    const struct hans_spec *spec = hans->spec;
+    for (uint8_t c = 0; c < spec->channels; c++) {
+        if (spec->families & HANS_LEVEL) {
+            hans_statistics(&hans->level[c], spec->window, out);
+            out += 3;
+        }
+        if (spec->families & HANS_STEPS) {
+            hans_statistics(&hans->steps[c], spec->window - 1, out);
+            out += 3;
+        }
     }
     return out;
 }
@@ -88,9 +95,7 @@ void hans_collect(struct hans *hans)
         }
         first = (uint16_t)(first + count);
     }
-    if (spec->families & HANS_STATISTICS) {
-        out = collect_statistics(hans, out);
-    }
+    out = collect_statistics(hans, out);
     for (uint8_t i = 0; i < spec->lengths && spec->families & HANS_DIFFERENCES; i++) {
         out = collect_differences(means[i], spec->channels, spec->frame[i].bands, out);
     }

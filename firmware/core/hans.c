@@ -23,7 +23,8 @@ static uint16_t channel_bands(const struct hans_spec *spec)
 
 size_t hans_work_size(const struct hans_spec *spec)
 {
-    return HANS_WORK_WORDS(spec->channels, longest(spec), channel_bands(spec), spec->features) * sizeof(uint64_t);
+    return HANS_WORK_WORDS(spec->channels, longest(spec), channel_bands(spec), spec->features, spec->families) *
+           sizeof(uint64_t);
 }
 
 /* The widest types first, each part a whole number of 8-byte words, as HANS_WORK_WORDS counts them. */
@@ -33,10 +34,12 @@ static void lay_out(struct hans *hans, uint64_t *word)
     uint16_t bands = channel_bands(spec);
     hans->cells = word;
     word += longest(spec) / 2;
-    hans->moments = (struct hans_moments *)word;
-    word += (size_t)spec->channels * 2 * (sizeof(struct hans_moments) / 8);
+    hans->level = (struct hans_moments *)word;
+    word += spec->channels * (sizeof(struct hans_moments) / 8);
+    hans->steps = (struct hans_moments *)word;
+    word += spec->families & HANS_STEPS ? spec->channels * (sizeof(struct hans_moments) / 8) : 0;
     hans->squares = word;
-    word += bands;
+    word += spec->families & HANS_SPREAD ? bands : 0;
     hans->sums = (uint32_t *)word;
     word += (bands + 1) / 2;
     hans->parts = (uint32_t *)word;
@@ -49,11 +52,17 @@ static void lay_out(struct hans *hans, uint64_t *word)
 /* The next sample frame is the first of a window. */
 static void begin(struct hans *hans)
 {
-    uint16_t bands = channel_bands(hans->spec);
-    for (uint8_t i = 0; i < 2 * hans->spec->channels; i++) {
-        hans_moments_clear(&hans->moments[i]);
+    const struct hans_spec *spec = hans->spec;
+    uint16_t bands = channel_bands(spec);
+    for (uint8_t c = 0; c < spec->channels; c++) {
+        hans_moments_clear(&hans->level[c]);
+        if (spec->families & HANS_STEPS) {
+            hans_moments_clear(&hans->steps[c]);
+        }
     }
-    memset(hans->squares, 0, bands * sizeof *hans->squares);
+    if (spec->families & HANS_SPREAD) {
+        memset(hans->squares, 0, bands * sizeof *hans->squares);
+    }
     memset(hans->sums, 0, bands * sizeof *hans->sums);
     hans->position = 0;
     hans->fill = 0;
@@ -161,18 +170,22 @@ static void make_room(struct hans *hans)
 /* Take sample frames that reach at most to the next end of a frame. */
 static void take_block(struct hans *hans, const int16_t *samples, uint16_t count)
 {
-    uint8_t channels = hans->spec->channels;
+    uint8_t channels = hans->spec->channels, families = hans->spec->families;
     for (uint8_t c = 0; c < channels; c++) {
         int16_t *x = hans->frame + (size_t)c * longest(hans->spec) + hans->fill;
         const int16_t *from = samples + c;
         for (uint16_t i = 0; i < count; i++, from += channels) {
             x[i] = *from;
         }
-        if (hans->spec->families & HANS_STATISTICS) {
-            uint8_t skip = hans->fill == 0; /* the first sample has no difference */
-            hans_moments_add(&hans->moments[2 * c + 1], x + skip, (size_t)count - skip, 1);
+        if (families & HANS_LEVEL) {
+            hans_moments_add(&hans->level[c], x, count, 0);
+        } else {
+            hans_moments_sum(&hans->level[c], x, count); /* the verdict tells the mean */
         }
-        hans_moments_add(&hans->moments[2 * c], x, count, 0); /* always: the verdict tells the mean */
+        if (families & HANS_STEPS) {
+            uint8_t skip = hans->fill == 0; /* the first sample has no difference */
+            hans_moments_add(&hans->steps[c], x + skip, (size_t)count - skip, 1);
+        }
     }
     hans->fill = (uint16_t)(hans->fill + count);
     hans->position += count;
@@ -250,7 +263,7 @@ int hans_poll(struct hans *hans, struct hans_verdict *verdict)
     show(hans, HANS_SCORE, &verdict->score, sizeof verdict->score);
     show(hans, HANS_VERDICT, &verdict->anomaly, sizeof verdict->anomaly);
     for (uint8_t c = 0; c < spec->channels; c++) {
-        verdict->mean[c] = hans_mean(&hans->moments[2 * c], spec->window);
+        verdict->mean[c] = hans_mean(&hans->level[c], spec->window);
     }
     hans->pending = 0;
     if (spec->hop == spec->window) {

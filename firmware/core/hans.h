@@ -36,8 +36,8 @@
 extern "C" {
 #endif
 
-#define HANS_ARITHMETIC 1 /* version of SPEC.md sections 1 to 7; changes when any feature's or score's bits change */
-#define HANS_INTERFACE 1  /* version of struct hans_spec and struct hans_model; generated C refuses another one */
+#define HANS_ARITHMETIC 2 /* version of SPEC.md sections 1 to 7; changes when any feature's or score's bits change */
+#define HANS_INTERFACE 2  /* version of struct hans_spec and struct hans_model; generated C refuses another one */
 #define HANS_MAX_CHANNELS 6
 #define HANS_MAX_FEATURES 255
 #define HANS_MAX_BANDS 64 /* per channel and frame length */
@@ -54,7 +54,7 @@ enum hans_status {
 };
 
 /* Feature families beside the band means, which are always computed. */
-enum hans_family { HANS_SPREAD = 1, HANS_STATISTICS = 2, HANS_DIFFERENCES = 4 };
+enum hans_family { HANS_SPREAD = 1, HANS_LEVEL = 2, HANS_DIFFERENCES = 4, HANS_STEPS = 8 };
 
 /* Stages, in the order of SPEC.md section 9. */
 enum hans_stage {
@@ -156,8 +156,9 @@ struct hans {
     hans_tap tap;
     void *context;
     uint64_t *cells;                /* [longest / 2]: FFT in place, then power */
-    struct hans_moments *moments;   /* [channels][2]: signal, first difference */
-    uint64_t *squares;              /* [channel bands]: sum over frames of q^2 */
+    struct hans_moments *level;     /* [channels]: of the signal; of s1 alone if the family is not asked for */
+    struct hans_moments *steps;     /* [channels] if asked for: of its first difference */
+    uint64_t *squares;              /* [channel bands] if spreads are asked for: sum over frames of q^2 */
     uint32_t *sums;                 /* [channel bands]: sum over frames of q */
     uint32_t *parts;                /* [features] */
     int16_t *frame;                 /* [channels][longest]: the newest samples */
@@ -170,11 +171,13 @@ struct hans {
 };
 
 /* Work memory, as a constant expression: 8-byte words for `channels`, the longest frame length, the sum over frame
- * lengths of channels x bands, and the features. A generated detector.h gives it ready-made as HANS_DETECTOR_WORDS. */
-#define HANS_WORK_WORDS(channels, longest, channel_bands, features)                                                    \
-    ((size_t)(longest) / 2 + (size_t)(channels) * 2 * (sizeof(struct hans_moments) / 8) + (size_t)(channel_bands) +    \
-     ((size_t)(channel_bands) + 1) / 2 + ((size_t)(features) + 1) / 2 +                                                \
-     ((size_t)(channels) * (size_t)(longest) + 3) / 4 + ((size_t)(features) + 3) / 4)
+ * lengths of channels x bands, the features and the families. A generated detector.h gives it ready-made as
+ * HANS_DETECTOR_WORDS. */
+#define HANS_WORK_WORDS(channels, longest, channel_bands, features, families)                                          \
+    ((size_t)(longest) / 2 +                                                                                           \
+     (size_t)(channels) * ((families) & HANS_STEPS ? 2 : 1) * (sizeof(struct hans_moments) / 8) +                      \
+     ((families) & HANS_SPREAD ? (size_t)(channel_bands) : 0) + ((size_t)(channel_bands) + 1) / 2 +                    \
+     ((size_t)(features) + 1) / 2 + ((size_t)(channels) * (size_t)(longest) + 3) / 4 + ((size_t)(features) + 3) / 4)
 
 /* Bytes of work memory that `spec` needs: HANS_WORK_WORDS times 8. */
 size_t hans_work_size(const struct hans_spec *spec);

@@ -133,6 +133,15 @@ void hans_moments_add(struct hans_moments *moments, const int16_t *x, size_t cou
     }
 }
 
+void hans_moments_sum(struct hans_moments *moments, const int16_t *x, size_t count)
+{
+    int32_t sum = 0; /* of one hop of a frame at most: 1024 values */
+    for (const int16_t *end = x + count; x < end; x++) {
+        sum += *x;
+    }
+    moments->s1 += sum;
+}
+
 static struct hans_wide signed_wide(int64_t v)
 {
     return hans_wide(v < 0 ? -1 : 0, (uint64_t)v);
