@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,11 +19,11 @@ from small_detector import noise, small_image
 from cyberhans import device as device_room
 from cyberhans import exchange as exchange_room
 from cyberhans.boards import board
-from cyberhans.device import open_device
+from cyberhans.device import Device, open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.judgement import Gatherer
-from cyberhans.messages import MESSAGES, REPLY, Event, Info, Option, Request
+from cyberhans.messages import MESSAGES, NAK, REPLY, Event, Info, Option, Refusal, Request
 from cyberhans.protocol import Decoder, Packet
 from cyberhans.verify import adversarial_windows, verify
 
@@ -42,6 +43,21 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def listen(device: Device) -> Counter[object]:
+    """Counts what the device says from now on: types of packets, and codes of refusals."""
+    said: Counter[object] = Counter()
+    take = device._line.take
+
+    def listening(deadline: float) -> Packet | None:
+        packet = take(deadline)
+        if packet:
+            said[packet.type if packet.type != NAK else (NAK, packet.body[1])] += 1
+        return packet
+
+    device._line.take = listening  # type: ignore[method-assign]
+    return said
+
+
 def unchanging(info: Info) -> Info:
     return dataclasses.replace(info, mode=0, broken=0)
 
@@ -52,6 +68,7 @@ def test_after_every_packet_a_good_request_is_answered(scratch: Path, record_pro
     """Native, under sanitizers; at least half of the packets are sound. Then it verifies as if nothing had been."""
     detector, count, sound, worst = small_image()[0], full(5_000, 100_000), 0, 0.0
     with Emulator(board("native"), sanitized_image(scratch / "image")) as running, open_device(running.url) as device:
+        said = listen(device)
         for wire in corpus(random.Random(1), count, detector.spec.channels, FILES):
             sound += len(Decoder().feed(wire)) > 0
             began = time.monotonic()
@@ -65,6 +82,8 @@ def test_after_every_packet_a_good_request_is_answered(scratch: Path, record_pro
         assert running.ended() is None
         assert told.broken > count // 10
     assert sound >= count / 2
+    replies, refusals = {kind | REPLY for kind in Request}, {(NAK, code) for code in Refusal if code != Refusal.CORE}
+    assert {*replies, *Event, *refusals} <= set(said), "the corpus does not reach every answer"
     record_property("total fuzz on native, packets", count)
     record_property("total fuzz on native, of these sound packets", sound)
     record_property("worst fuzz on native, seconds until a good request was answered", round(worst, 3))
