@@ -16,6 +16,7 @@ from small_detector import noise, small_image
 from cyberhans import device as device_room
 from cyberhans import exchange as exchange_room
 from cyberhans.boards import board
+from cyberhans.detector import Detector
 from cyberhans.device import open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
@@ -42,12 +43,12 @@ def running() -> Iterator[Emulator]:
         yield emulator
 
 
-def through(line: Proxy, windows: np.ndarray, bulk: bool = False) -> str | None:
+def through(line: Proxy, windows: np.ndarray, bulk: bool = False, detector: Detector | None = None) -> str | None:
     """Verify, and then ask on a good line again. Gives the error, None if all went well; a wrong bit fails the test."""
     began = time.monotonic()
     try:
         with open_device(line.url) as device:
-            outcome = verify(small_image()[0], windows, device, bulk=bulk)
+            outcome = verify(detector or small_image()[0], windows, device, bulk=bulk)
             assert outcome.equal, outcome.to_dict()
             assert outcome.windows == len(windows)
         error = None
@@ -168,3 +169,31 @@ def test_a_late_start_or_run_of_an_earlier_stream_does_no_harm(running: Emulator
                 if len(judged) == 3:
                     device._exchange.send(late, bytes(4))
             assert judged == expected
+
+
+@pytest.mark.parametrize(("fault", "most"), [("duplicate", 1.05), ("reorder", 1.6), ("delay", 2.0), ("drop", 1.5)])
+def test_what_is_sent_again_begets_no_flood(running: Emulator, fault: str, most: float) -> None:
+    windows, sent = noise(small_image()[0].spec, WINDOWS), {}
+    for rate in (0.0, 0.1):
+        with proxy(running.url, to_device={fault: rate}, seed=1) as line, open_device(line.url) as device:
+            list(device.replay(windows))
+            sent[rate] = line.to_device.done["packets"]
+    assert sent[0.1] <= most * sent[0.0], sent
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(full(1, 5)))
+@pytest.mark.parametrize("name", ["netduinoplus2", "microbit"])
+def test_an_emulated_board_behind_a_bad_line_gives_all_bits(
+    name: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_room, "REPEAT_SECONDS", (0.4, 0.8, 1.6, 3.2))
+    monkeypatch.setattr(device_room, "ANSWER_SECONDS", (0.4, 0.8, 1.6, 3.2))
+    detector, image = small_image(name)
+    with (
+        Emulator(board(name), image) as emulator,
+        proxy(emulator.url, to_device=MIXED, to_host=MIXED, seed=seed) as line,
+    ):
+        assert through(line, noise(detector.spec, 4, seed), detector=detector) is None
+        assert sum(line.to_device.done[fault] + line.to_host.done[fault] for fault in FAULTS) > 3
