@@ -165,7 +165,7 @@ class Device:
             place = Trace(traced.call, traced.offset, traced.stage, traced.reserved)
             if traced.done and (place, traced.window) == (position, number):
                 return traced
-        raise CyberHansError(f"{self.name}: traced no window; build and flash its firmware again")
+        raise CyberHansError(f"{self.name}: traced no window; check the line, or build and flash it again")
 
     def send_samples(self, index: int, samples: NDArray[np.int16]) -> Taken:
         """One SAMPLES packet of int16 (frames, channels), sent once; events are dropped."""
@@ -173,20 +173,13 @@ class Device:
         return Taken.unpack(self.request(Request.SAMPLES, body, (PATIENCE_SECONDS,)))
 
     def _ask_info(self) -> Info:
-        for seconds in ANSWER_SECONDS:
-            try:
-                info = Info.unpack(self.request(Request.INFO, waits=(seconds,)))
-            except Silent:
-                continue
-            if info.protocol != PROTOCOL_VERSION:
-                raise CyberHansError(f"{self.name} speaks protocol {info.protocol}, this program {PROTOCOL_VERSION}: "
-                                     "update the older one")  # fmt: skip
-            if impossible := _impossible(info):
-                raise CyberHansError(
-                    f"{self.name}: the device sent an INFO with {impossible}; build and flash it again"
-                )
-            return info
-        raise self._exchange.silent()
+        info = Info.unpack(self.request(Request.INFO, waits=ANSWER_SECONDS))
+        if info.protocol != PROTOCOL_VERSION:
+            raise CyberHansError(f"{self.name} speaks protocol {info.protocol}, this program {PROTOCOL_VERSION}: "
+                                 "update the older one")  # fmt: skip
+        if impossible := _impossible(info):
+            raise CyberHansError(f"{self.name}: the device sent an INFO with {impossible}; build and flash it again")
+        return info
 
     def _push(self, samples: NDArray[np.int16], number: int, credits: int) -> Iterator[Packet]:
         """Send int16 (frames, channels), the first of window `number`; gives the events."""
