@@ -7,11 +7,17 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from cyberhans import boards
 
 ROOT = Path(__file__).resolve().parent
+
+
+if os.environ.get("CYBERHANS_ENDURANCE"):  # examples of every property test that does not name its own number
+    hypothesis.settings.register_profile("endurance", max_examples=2000, deadline=None)
+    hypothesis.settings.load_profile("endurance")
 
 
 def needs(tool: str) -> None:
@@ -61,6 +67,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             bits[told["parity_board"]] += told["parity_differing_bits"]
     for board in sorted(windows):
         terminalreporter.write_line(f"parity on {board}: {windows[board]} windows, {bits[board]} differing bits")
+    _tell_figures(terminalreporter)
+
+
+def _tell_figures(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests recorded as `total NAME` is added up over all of them; of `worst NAME` the largest is told."""
+    figures: dict[str, float] = {}
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties if report.when == "call" else ():
+            kind, _, what = name.partition(" ")
+            if kind in ("total", "worst") and what:
+                before = figures.get(what, 0)
+                figures[what] = before + value if kind == "total" else max(before, value)
+    for what, value in sorted(figures.items()):
+        terminalreporter.write_line(f"{what}: {value}")
 
 
 @pytest.fixture(scope="session")

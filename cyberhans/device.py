@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -13,20 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyberhans.boards import board
+from cyberhans.delivery import Delivery
 from cyberhans.detector import Detector
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
+from cyberhans.exchange import FIRST_EVENT, Exchange, Lost, Refused, Silent
 from cyberhans.judgement import INT16, Gatherer, Judgement
 from cyberhans.line import Line
 from cyberhans.messages import (
-    NAK,
     PROTOCOL_VERSION,
-    REPLY,
     Event,
     Info,
-    Nak,
     Option,
-    Refusal,
     Request,
     Samples,
     Start,
@@ -42,26 +40,12 @@ BAUD = 115_200
 SHAPE = ("channels", "features", "window", "hop", "rate_mhz")  # INFO has these fields of a Spec
 VERDICTS_ONLY = Option(0)
 ANSWER_SECONDS = (0.3, 0.7, 2.0, 5.0)  # for INFO, asked again and again: a device may still be starting
-PATIENCE_SECONDS = 20.0  # without a reply or a verdict, while a device works
-PARTING_SECONDS = 2.0  # for the reply to RUN at the end
+PATIENCE_SECONDS = 20.0  # without a reply or a verdict, while a device reads a file
+PARTING_SECONDS = (0.5, 0.5, 1.0)  # for the reply to RUN at the end
+TRIES = 6  # streams in a row that do not bring the next window
 SMALLEST_BODY = 256  # body_max of SPEC.md section 10.1
-REFUSALS = {
-    Refusal.UNKNOWN: "it does not know this request: its firmware is older than this program",
-    Refusal.LENGTH: "the request has a wrong length",
-    Refusal.MODE: "it is in run mode: START comes first",
-    Refusal.INDEX: "samples were lost: it expects sample index {detail}",
-    Refusal.FILE: "it cannot read files of this computer (a board without an emulator cannot): leave out bulk",
-    Refusal.CORE: "its core refuses (error {detail})",
-}
-
-
-class Refused(CyberHansError):
-    """A NAK."""
-
-    def __init__(self, name: str, nak: Nak) -> None:
-        self.code, self.detail = nak.code, nak.detail
-        words = REFUSALS[Refusal(nak.code)] if nak.code in set(Refusal) else "code {code}"
-        super().__init__(f"{name} refused request {nak.request}: {words.format(detail=nak.detail, code=nak.code)}")
+Feed = Callable[[int, int], Iterator[Packet]]  # (first window, its number on the link) -> events of a new stream
+__all__ = ["Device", "Refused", "Silent", "open_device", "stream"]
 
 
 class Device:
@@ -69,9 +53,8 @@ class Device:
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._seq = 0
-        self._event_seq: int | None = None
-        self.missed_events = 0
+        self._exchange = Exchange(line)
+        self._number = 0  # of the next window that is sent
         self.info = self._ask_info()
 
     def __enter__(self) -> Self:
@@ -112,20 +95,23 @@ class Device:
         if self.info.status != 0:
             raise CyberHansError(f"{self.name}: its core refuses the detector (error {self.info.status}); build again")
 
-    def request(self, kind: int, body: bytes = b"", seconds: float = PATIENCE_SECONDS) -> bytes:
-        """Body of the reply; drops events that come before it. Raises Refused, or Silent without a reply in time."""
-        seq = self._send(kind, body)
-        deadline = time.monotonic() + seconds  # in run mode events never end
-        for packet in self._packets(seconds):
-            if self._answers(packet, kind, seq):
-                return packet.body
-            if time.monotonic() > deadline:
-                break
-        raise self._silent()
+    @property
+    def missed_events(self) -> int:
+        """Events that never came."""
+        return self._exchange.missed_events
 
-    def start(self, options: Option = VERDICTS_ONLY) -> Taken:
-        """Take the device out of run mode; its next sample index is 0."""
-        return Taken.unpack(self.request(Request.START, Start(int(options)).pack()))
+    def request(self, kind: int, body: bytes = b"", waits: Sequence[float] | None = None) -> bytes:
+        """Body of the reply; drops events that come before it. It is sent once for each of `waits`, in seconds.
+
+        Raises Refused, or Silent without a reply in time.
+        """
+        return self._exchange.request(kind, body, waits)
+
+    def start(self, options: Option = VERDICTS_ONLY, window: int = 0) -> Taken:
+        """Take the device out of run mode; its next window has this number, its next sample index is window * hop."""
+        taken = Taken.unpack(self.request(Request.START, Start(int(options), window % 2**32).pack()))
+        self._exchange.forget_events()
+        return taken
 
     def run(self) -> None:
         """Let it run on its own samples again."""
@@ -135,13 +121,13 @@ class Device:
         """The same whatever has happened before, as far as it can be done: a device that is gone is no error."""
         with suppress(CyberHansError):
             self._line.write(b"\0")  # ends a packet that was cut short
-            self.request(Request.RUN, seconds=PARTING_SECONDS)
+            self.request(Request.RUN, waits=PARTING_SECONDS)
 
     def judgements(self, seconds: float = PATIENCE_SECONDS) -> Iterator[Judgement]:
         """In run mode: verdicts as they come, until none has come for `seconds`."""
         gatherer = Gatherer(self.name, VERDICTS_ONLY, self.info.channels)
-        for packet in self._packets(seconds):
-            judgement = gatherer.add(packet) if packet.type >= 0xC0 else None
+        while packet := self._exchange.take(time.monotonic() + seconds):
+            judgement = gatherer.add(packet) if packet.type == Event.VERDICT else None
             if judgement:
                 yield judgement
 
@@ -150,123 +136,114 @@ class Device:
     ) -> Iterator[Judgement]:
         """Send int16 windows (k, window, channels) from sample index 0 on; one judgement each, as they come.
 
-        credits: fewer packets under way than the device offers. Raises CyberHansError if any is missing or too many.
+        credits: fewer packets under way than the device offers. What is lost is sent again; raises CyberHansError if
+        that does not help, or if verdicts come that belong to no window.
         """
-        self.start(options)
-        samples = stream(windows, self.info.hop)
-        yield from self._gather(self._push(samples, credits or self.info.credits), options, len(windows))
+
+        def feed(first: int, number: int) -> Iterator[Packet]:
+            self.start(options, number)
+            return self._push(stream(windows[first:], self.info.hop), number, credits or self.info.credits)
+
+        yield from self._judged(feed, options, len(windows))
 
     def replay_file(self, path: Path, windows: int, options: Option = Option.FEATURES) -> Iterator[Judgement]:
         """Let the device read `windows` hops of int16 from a file of this computer: native, or by semihosting."""
-        self.start(options)
-        seq = self._send(Request.FILE, str(path).encode() + b"\0")
-        yield from self._gather(self._until(Request.FILE, deque([seq])), options, windows)
+
+        def feed(first: int, number: int) -> Iterator[Packet]:
+            self.start(options, number - first)  # it reads the whole file again
+            return self._read_file(path, windows)
+
+        yield from self._judged(feed, options, windows)
 
     def trace(self, window: NDArray[np.int16], position: Trace) -> Traced:
         """What the device's stages give for one int16 window (n, channels)."""
-        self.request(Request.TRACE, position.pack())
-        list(self.replay(window[None], VERDICTS_ONLY))
-        traced = Traced.unpack(self.request(Request.TRACED))
-        if not traced.done:
-            raise CyberHansError(f"{self.name}: traced no window; build and flash its firmware again")
-        return traced
+        for _ in range(TRIES):
+            number = self._number
+            self.request(Request.TRACE, position.pack())
+            list(self.replay(window[None], VERDICTS_ONLY))
+            traced = Traced.unpack(self.request(Request.TRACED))
+            place = Trace(traced.call, traced.offset, traced.stage, traced.reserved)
+            if traced.done and (place, traced.window) == (position, number):
+                return traced
+        raise CyberHansError(f"{self.name}: traced no window; check the line, or build and flash it again")
 
     def send_samples(self, index: int, samples: NDArray[np.int16]) -> Taken:
-        """One SAMPLES packet of int16 (frames, channels); events are dropped."""
-        return Taken.unpack(self.request(Request.SAMPLES, Samples(index, tail=samples.astype("<i2").tobytes()).pack()))
+        """One SAMPLES packet of int16 (frames, channels), sent once; events are dropped."""
+        body = Samples(index, tail=samples.astype("<i2").tobytes()).pack()
+        return Taken.unpack(self.request(Request.SAMPLES, body, (PATIENCE_SECONDS,)))
 
     def _ask_info(self) -> Info:
-        for seconds in ANSWER_SECONDS:
-            try:
-                info = Info.unpack(self.request(Request.INFO, seconds=seconds))
-            except Silent:
-                continue
-            if info.protocol != PROTOCOL_VERSION:
-                raise CyberHansError(f"{self.name} speaks protocol {info.protocol}, this program {PROTOCOL_VERSION}: "
-                                     "update the older one")  # fmt: skip
-            if impossible := _impossible(info):
-                raise CyberHansError(
-                    f"{self.name}: the device sent an INFO with {impossible}; build and flash it again"
-                )
-            return info
-        raise self._silent()
+        info = Info.unpack(self.request(Request.INFO, waits=ANSWER_SECONDS))
+        if info.protocol != PROTOCOL_VERSION:
+            raise CyberHansError(f"{self.name} speaks protocol {info.protocol}, this program {PROTOCOL_VERSION}: "
+                                 "update the older one")  # fmt: skip
+        if impossible := _impossible(info):
+            raise CyberHansError(f"{self.name}: the device sent an INFO with {impossible}; build and flash it again")
+        return info
 
-    def _silent(self) -> Silent:
-        cause = "" if self.emulator else "; check the cable, the baud rate and that it runs Cyber-Hans"
-        return Silent(f"{self.name} does not answer{cause}")
+    def _push(self, samples: NDArray[np.int16], number: int, credits: int) -> Iterator[Packet]:
+        """Send int16 (frames, channels), the first of window `number`; gives the events."""
+        step = (self.info.body_max - 4) // (2 * self.info.channels)
+        return Delivery(self._exchange, samples, number * self.info.hop % 2**32, step, credits).events()
 
-    def _send(self, kind: int, body: bytes) -> int:
-        self._seq = (self._seq + 1) % 256
-        self._line.write(Packet(int(kind), self._seq, body).encode())
-        return self._seq
-
-    def _packets(self, seconds: float) -> Iterator[Packet]:
-        """Packets as they come, until none has come for `seconds`. Counts events that were lost."""
-        while packet := self._line.take(time.monotonic() + seconds):
-            if packet.type >= 0xC0:
-                if self._event_seq is not None:
-                    self.missed_events += (packet.seq - self._event_seq - 1) % 256
-                self._event_seq = packet.seq
-            yield packet
-
-    def _answers(self, packet: Packet, kind: int, seq: int) -> bool:
-        """Whether this is the reply to that request. Raises Refused."""
-        if packet.seq != seq:
-            return False
-        if packet.type == NAK and (nak := Nak.unpack(packet.body)).request == kind:
-            raise Refused(self.name, nak)
-        return packet.type == kind | REPLY
-
-    def _until(self, kind: int, waiting: deque[int], most: int = 0) -> Iterator[Packet]:
-        """Events, until only `most` of the requests are without a reply. Events other than verdicts are no progress."""
-        packets = self._packets(PATIENCE_SECONDS)
+    def _read_file(self, path: Path, windows: int) -> Iterator[Packet]:
+        """Let the device read a file; gives the events. This request alone must not be repeated: it would go on."""
+        verdicts = 0
+        seq = self._exchange.send(Request.FILE, str(path).encode() + b"\0")
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while len(waiting) > most:
-            packet = next(packets, None)
-            if packet is None:
-                raise self._silent()
-            answered = self._answers(packet, kind, waiting[0])
-            if answered:
-                waiting.popleft()
-            if answered or packet.type == Event.VERDICT:
+        while packet := self._exchange.take(deadline):
+            if self._exchange.answers(packet, Request.FILE, seq):
+                return
+            verdicts += packet.type == Event.VERDICT
+            if packet.type == Event.VERDICT and verdicts <= windows + 1:
                 deadline = time.monotonic() + PATIENCE_SECONDS
             elif time.monotonic() > deadline:
-                raise Silent(f"{self.name} sends neither replies nor verdicts; build and flash its firmware again")
-            if packet.type >= 0xC0:
+                break
+            if packet.type >= FIRST_EVENT:
                 yield packet
+        raise Lost(f"{self.name} sends neither replies nor verdicts")
 
-    def _push(self, samples: NDArray[np.int16], credits: int) -> Iterator[Packet]:
-        """Send int16 (frames, channels) by credits; gives the events."""
-        waiting: deque[int] = deque()
-        step = (self.info.body_max - 4) // (2 * self.info.channels)
-        for index in range(0, len(samples), step):
-            body = Samples(index % 2**32, tail=samples[index : index + step].tobytes()).pack()
-            waiting.append(self._send(Request.SAMPLES, body))
-            yield from self._until(Request.SAMPLES, waiting, credits - 1)
-        yield from self._until(Request.SAMPLES, waiting)
+    def _judged(self, feed: Feed, options: Option, windows: int) -> Iterator[Judgement]:
+        """Exactly `windows` judgements in their order; begins a new stream at the first that was lost on the way.
 
-    def _gather(self, events: Iterator[Packet], options: Option, windows: int) -> Iterator[Judgement]:
-        """Judgements in their order: exactly `windows`, each at its place."""
-        gatherer, missed, count = Gatherer(self.name, options, self.info.channels), self.missed_events, 0
+        Each replay has window numbers of its own, so that what comes late from an earlier one fits nowhere.
+        """
+        base, done, failures = self._number, 0, 0
+        self._number = (base + windows) % 2**32
+        while done < windows:
+            begin = done
+            try:
+                for judgement in self._gather(feed(done, (base + done) % 2**32), options, base, done, windows):
+                    yield judgement
+                    done += 1
+            except Lost as error:
+                failures = 1 if done > begin else failures + 1
+                if failures == TRIES:
+                    raise CyberHansError(f"{error}, {TRIES} times at window {done} of {windows}; "
+                                         "check the line and repeat") from None  # fmt: skip
+
+    def _gather(
+        self, events: Iterator[Packet], options: Option, base: int, count: int, windows: int
+    ) -> Iterator[Judgement]:
+        """Judgements from window `count` on, each at its place, numbered from 0. Raises Lost where one is missing."""
+        gatherer = Gatherer(self.name, options, self.info.channels)
         for event in events:
             judgement = gatherer.add(event)
             if judgement is None:
                 continue
-            if judgement.window != count or judgement.first != count * self.info.hop % 2**32:
-                raise CyberHansError(f"{self.name}: window {judgement.window}, sample {judgement.first} came "
-                                     f"in place of window {count}; check the line and repeat")  # fmt: skip
+            ahead = (judgement.window - base - count + 2**31) % 2**32 - 2**31
+            if ahead < 0:
+                continue  # it was in hand already
+            if ahead > 0 or judgement.first != judgement.window * self.info.hop % 2**32:
+                raise Lost(f"{self.name}: window {count + ahead}, sample {judgement.first} came in place of {count}")
+            if count == windows:
+                more = f"{count + 1} verdicts for {windows} windows"
+                raise CyberHansError(f"{self.name}: {more}; build and flash it again")
+            yield replace(judgement, window=count, first=count * self.info.hop % 2**32)
             count += 1
-            if count > windows:
-                break
-            yield judgement
         gatherer.finish()
-        if count != windows or self.missed_events != missed:
-            raise CyberHansError(f"{self.name}: {count} verdicts for {windows} windows, "
-                                 f"{self.missed_events - missed} packets lost; check the line and repeat")  # fmt: skip
-
-
-class Silent(CyberHansError):
-    """No answer in time."""
+        if count < windows:
+            raise Lost(f"{self.name}: {count} verdicts for {windows} windows")
 
 
 def _impossible(info: Info) -> str | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyberhans.errors import CyberHansError
+from cyberhans.exchange import Lost
 from cyberhans.messages import Costs, Event, Features, Option, Verdict
 from cyberhans.protocol import Packet
 
@@ -30,7 +31,7 @@ class Judgement:
 
 
 class Gatherer:
-    """Events in, judgements out. A missing piece is an error: nothing is lost silently."""
+    """Events in, judgements out. A missing piece is Lost: nothing is lost silently."""
 
     def __init__(self, name: str, options: Option, channels: int) -> None:
         self._name = name
@@ -53,13 +54,11 @@ class Gatherer:
     def finish(self) -> None:
         """No more will come: an unfinished window is an error."""
         if self._under_way:
-            raise CyberHansError(
-                f"{self._name}: window {self._under_way.window} came in part only; check the line and repeat"
-            )
+            raise Lost(f"{self._name}: window {self._under_way.window} came in part only")
 
     def _of(self, window: int) -> Judgement:
         if not self._under_way or self._under_way.window != window:
-            raise CyberHansError(f"{self._name}: window {window} came without its verdict; check the line and repeat")
+            raise Lost(f"{self._name}: window {window} came without its verdict")
         return self._under_way
 
     def _add_features(self, part: Features) -> None:
@@ -69,7 +68,7 @@ class Gatherer:
             raise self._malformed(f"FEATURES of {part.total} with {len(part.tail)} bytes from {part.offset} on")
         values = np.frombuffer(part.tail, INT16)
         if part.offset != len(before):
-            raise CyberHansError(f"{self._name}: features of window {part.window} have a gap; check the line")
+            raise Lost(f"{self._name}: features of window {part.window} have a gap")
         self._total = part.total
         self._under_way = replace(judgement, features=np.concatenate((before, values)))
 

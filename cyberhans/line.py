@@ -13,7 +13,8 @@ from cyberhans.errors import CyberHansError
 from cyberhans.protocol import Decoder, Packet
 
 POLL_SECONDS = 0.05
-WRITE_SECONDS = 10.0
+CHUNK = 4096  # bytes
+WRITE_SECONDS = 10.0  # at most, for one packet
 
 
 class Line:
@@ -27,18 +28,29 @@ class Line:
         self._port = self._open(url, baud)
         self._selectable = _selectable(self._port)
         if not self._selectable:
-            self._port.timeout = POLL_SECONDS
+            self._port.timeout, self._port.write_timeout = POLL_SECONDS, WRITE_SECONDS
         self.write(b"\0")  # ends whatever an earlier host left unfinished
 
     def close(self) -> None:
         self._port.close()
 
     def write(self, data: bytes) -> None:
-        """Wait until the port has taken all of it."""
-        try:
-            self._port.write(data)
-        except (serial.SerialException, OSError) as error:
-            raise self._vanished(error) from None
+        """Wait until the port has taken all of it. Reads meanwhile: else both ends might wait for each other."""
+        deadline, sent = time.monotonic() + WRITE_SECONDS, 0
+        while sent < len(data):
+            if self._selectable and not self._takes_bytes():
+                self._arrived.extend(self.decoder.feed(self._read()))
+                if time.monotonic() > deadline:
+                    raise CyberHansError(f"{self.name}: the device takes no bytes any more; restart it and repeat")
+                continue
+            try:
+                sent += self._port.write(data[sent : sent + CHUNK])
+            except (serial.SerialException, OSError) as error:
+                raise self._vanished(error) from None
+
+    def _takes_bytes(self) -> bool:
+        """Wait a little until it can be written to or read from; whether it can be written to."""
+        return bool(select.select([self._port], [self._port], [], POLL_SECONDS)[1])
 
     def take(self, deadline: float) -> Packet | None:
         """The next packet; None when time.monotonic() has passed `deadline` without one."""
@@ -53,7 +65,7 @@ class Line:
         try:
             if self._selectable:
                 select.select([self._port], [], [], POLL_SECONDS)
-                data = bytes(self._port.read(4096))
+                data = bytes(self._port.read(CHUNK))
             else:
                 data = bytes(self._port.read(max(1, self._port.in_waiting)))
         except (serial.SerialException, OSError) as error:
@@ -67,7 +79,7 @@ class Line:
         deadline = time.monotonic() + (START_SECONDS if self.emulator else 0.0)
         while True:
             try:
-                return serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=WRITE_SECONDS)
+                return serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=0)
             except (serial.SerialException, OSError, ValueError) as error:
                 ended = self.emulator.ended() if self.emulator else None
                 if ended or time.monotonic() > deadline:

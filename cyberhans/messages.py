@@ -124,9 +124,10 @@ class Info(Message):
 
 @dataclass(frozen=True)
 class Start(Message):
-    """START: stop the source, forget the stream, expect sample index 0."""
+    """START: stop the source, forget the stream, expect sample index window * hop."""
 
     options: U32  # Option
+    window: U32 = 0  # number of the first window
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Taken(Message):
 class Samples(Message):
     """SAMPLES; tail: whole sample frames of int16."""
 
-    index: U32  # of the first sample frame since START, modulo 2^32
+    index: U32  # of the first sample frame, modulo 2^32: that of window 0 is 0
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,11 @@ class Traced(Message):
     verdict: U32
     before: U32  # CRC-32 over what the named stage gave before the position that TRACE named
     done: U32  # 1: a whole window was watched
+    call: U32  # the position, as TRACE named it
+    offset: U16
+    stage: U8
+    reserved: U8
+    window: U32  # number of the window that was watched
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,7 @@ class Nak(Message):
 class Verdict(Message):
     """VERDICT; tail: int16 mean per channel."""
 
-    window: U32  # windows since START
+    window: U32  # number of the window: START's, and one more for each
     first: U32  # sample frame at which it began
     score: I32
     threshold: I32

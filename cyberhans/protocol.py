@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from cobs import cobs
 
-LARGEST_WIRE = 1100  # bytes: the largest body, 1024, with everything around it
+LARGEST_BODY = 1024  # bytes, of any board
+LARGEST_FRAME = 2 + LARGEST_BODY + 4
+LARGEST_WIRE = LARGEST_FRAME + 1 + LARGEST_FRAME // 254  # as COBS, without its delimiter
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,17 @@ class Decoder:
         *segments, self._rest = self._rest.split(b"\0")
         packets = [_packet(bytes(segment)) for segment in segments if segment]
         self.broken += packets.count(None)
-        if len(self._rest) > LARGEST_WIRE:
-            self._rest = self._rest[-LARGEST_WIRE:]  # noise: it must not grow; what is cut cannot pass the CRC
+        del self._rest[LARGEST_WIRE + 1 :]  # noise: it must not grow, and is too long for a packet already
         return [packet for packet in packets if packet]
 
 
 def _packet(segment: bytes) -> Packet | None:
+    if len(segment) > LARGEST_WIRE:
+        return None
     try:
         frame = cobs.decode(segment)
     except cobs.DecodeError:
         return None
-    if len(frame) < 6 or zlib.crc32(frame[:-4]) != int.from_bytes(frame[-4:], "little"):
+    if not 6 <= len(frame) <= LARGEST_FRAME or zlib.crc32(frame[:-4]) != int.from_bytes(frame[-4:], "little"):
         return None
     return Packet(frame[0], frame[1], frame[2:-4])

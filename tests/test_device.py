@@ -18,12 +18,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
+from counts import full
 from fake_device import event, fake_device, info_of, replying, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 from small_detector import noise, small_detector, small_image, small_spec
 
 from cyberhans import device as device_room
+from cyberhans import exchange as exchange_room
 from cyberhans.boards import board
 from cyberhans.build import build
 from cyberhans.core import firmware_dir
@@ -135,12 +137,12 @@ def endless(packet: Packet, kind: int, body: Callable[[int], bytes]) -> Iterator
 
 
 def test_events_without_end_and_without_replies_do_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_room, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(exchange_room, "REPEAT_SECONDS", (0.1, 0.2))
     detector = small_image()[0]
     hop, windows = detector.spec.hop, noise(detector.spec, 2)
     told = info_of(detector)
     for kind, body, words in (
-        (0xD0, lambda count: b"", "neither replies nor verdicts"),
+        (0xD0, lambda count: b"", "does not answer"),
         (Event.VERDICT, lambda count: verdict(count, count * hop, 3, bytes(6)), "3 verdicts for 2 windows"),
     ):
         answers = replying(told, lambda packet, kind=kind, body=body: endless(packet, kind, body))
@@ -239,7 +241,7 @@ def test_start_forgets_the_stream(native: Device) -> None:
 
 def test_thousands_of_packets_one_sample_frame_each(native: Device) -> None:
     detector = small_image()[0]
-    windows = noise(detector.spec, 3)
+    windows = noise(detector.spec, full(3, 30))
     native.start(Option.FEATURES)
     for index, frame in enumerate(windows.reshape(-1, 1, 3)):
         assert native.send_samples(index, frame).next == index + 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counts import full
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from learnt import SPEC, recording
@@ -32,7 +33,7 @@ def protocol() -> Protocol:
     return Protocol("rig", (), (recording(10), recording(11, seconds=1.0)), strange)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=full(60, 2000), deadline=None)
 @given(st.lists(st.tuples(st.integers(-20, 20), st.booleans()), min_size=2, max_size=80))
 def test_areas_are_those_of_scikit_learn(rows: list[tuple[int, bool]]) -> None:
     scores, anomaly = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows])

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from counts import full
+from sanitized import sanitized_image
 from small_detector import noise, small_image
 
 from cyberhans.boards import board
-from cyberhans.core import firmware_dir
 from cyberhans.device import open_device
 from cyberhans.emulator import Emulator
 from cyberhans.messages import Option, Request, Start, Trace
@@ -20,23 +20,11 @@ from cyberhans.protocol import Packet
 from cyberhans.verify import adversarial_windows, verify
 
 pytestmark = pytest.mark.slow
-FLAGS = ("-std=gnu99", "-O1", "-g", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
-         "-Wall", "-Wextra", "-Werror", "-DHANS_BODY_MAX=256")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, firmware, detector = tmp_path_factory.mktemp("sanitized"), firmware_dir(), small_image()[0].folder
-    assert detector
-    (folder / "waveform.c").write_text(
-        "#include <stdint.h>\nextern const int16_t hans_waveform[]; extern const uint32_t hans_waveform_frames;\n"
-        "const int16_t hans_waveform[] = {1, 2, 3, -4, -5, -6}; const uint32_t hans_waveform_frames = 2;\n"
-    )
-    sources = [path for room in ("core", "app", "boards/native") for path in sorted((firmware / room).glob("*.c"))]
-    sources += [detector / name for name in ("tables.c", "model.c", "detector.c")] + [folder / "waveform.c"]
-    include = [f"-I{path}" for path in (firmware / "core", firmware / "app", detector)]
-    subprocess.run(["gcc", *FLAGS, *include, *map(str, sources), "-o", str(folder / "image")], check=True)
-    return folder / "image"
+    return sanitized_image(tmp_path_factory.mktemp("sanitized"))
 
 
 @pytest.fixture
@@ -67,7 +55,7 @@ def test_any_packet_gets_an_answer(running: Emulator) -> None:
     """Sound packets with random types and bodies, longer ones than the device can hold, and noise between them."""
     rng = random.Random(11)
     with open_device(running.url) as device:
-        for _ in range(1500):
+        for _ in range(full(1_500, 30_000)):
             body = rng.randbytes(rng.choice([0, 1, 4, 7, 8, 16, 256, 257, 600]))
             kind = rng.choice([*Request, *Request, rng.randrange(256)])
             if kind == Request.START:

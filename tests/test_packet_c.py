@@ -8,11 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from counts import full
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutations import corpus, damage
 
 from cyberhans.core import firmware_dir
-from cyberhans.protocol import Decoder, Packet
+from cyberhans.protocol import LARGEST_FRAME, Decoder, Packet
 
 ROOM = 2 + 512 + 4
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O1", "-g", "-fsanitize=address,undefined",
@@ -56,7 +58,7 @@ def interesting(rng: random.Random, longest: int = ROOM - 6) -> bytes:
 
 def test_c_sends_the_bytes_that_python_sends(codec: Path) -> None:
     rng = random.Random(1)
-    packets = [Packet(rng.randrange(256), rng.randrange(256), interesting(rng, 1030)) for _ in range(800)]
+    packets = [Packet(rng.randrange(256), rng.randrange(256), interesting(rng, 1030)) for _ in range(full(800, 20_000))]
     frames = [bytes((packet.type, packet.seq)) + packet.body for packet in packets]
     answers = ask(codec, b"".join(b"e" + struct.pack("<I", len(frame)) + frame for frame in frames))
     assert answers == [packet.encode() for packet in packets]
@@ -64,7 +66,7 @@ def test_c_sends_the_bytes_that_python_sends(codec: Path) -> None:
 
 def test_c_reads_what_python_sends(codec: Path) -> None:
     rng = random.Random(2)
-    packets = [Packet(rng.randrange(256), rng.randrange(256), interesting(rng)) for _ in range(800)]
+    packets = [Packet(rng.randrange(256), rng.randrange(256), interesting(rng)) for _ in range(full(800, 20_000))]
     wire = b"".join(packet.encode() + bytes(rng.randrange(3)) for packet in packets)
     assert decode(codec, wire) == [bytes((packet.type, packet.seq)) + packet.body for packet in packets]
 
@@ -81,7 +83,7 @@ def test_damage_is_dropped_and_the_next_packet_is_read(codec: Path) -> None:
     assert set(found) <= sent  # no wrong frame is accepted
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=full(60, 3000), deadline=None)
 @given(noise=st.binary(max_size=2500), room=st.integers(1, 600))
 def test_c_and_python_agree_on_any_bytes(codec: Path, noise: bytes, room: int) -> None:
     """And the decoder never writes beyond its room, whatever comes: the sanitizer watches."""
@@ -100,3 +102,15 @@ def test_a_frame_that_does_not_fit_is_reported_once(codec: Path) -> None:
 def test_a_truncated_frame_is_broken_and_empty_ones_are_nothing(codec: Path) -> None:
     whole = Packet(1, 1, b"abc").encode()
     assert decode(codec, b"\0\0\0" + whole[:-3] + b"\0" + whole) == [-1, b"\x01\x01abc"]
+
+
+def test_c_and_python_accept_the_same_packets_of_the_fuzzing_corpus(codec: Path) -> None:
+    """And count the same ones as broken. A room for the largest frame that Python knows."""
+    wires = list(corpus(random.Random(1), full(5_000, 100_000), 3, ("samples",)))
+    wires += [damage(rng, wire) for rng in [random.Random(4)] for wire in wires]
+    decoder, wire = Decoder(), b"".join(wires) + b"\0"
+    found = decode(codec, wire, LARGEST_FRAME)
+    accepted = [answer for answer in found if isinstance(answer, bytes)]
+    assert accepted == [bytes((p.type, p.seq)) + p.body for p in decoder.feed(wire)]
+    assert found.count(-1) == decoder.broken
+    assert len(accepted) > len(wires) / 4 and decoder.broken > len(wires) / 4

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counts import full
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -167,7 +168,7 @@ def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
     assert "directory" in refusal(tmp_path / "folder.wav")
 
 
-@settings(max_examples=60)
+@settings(max_examples=full(60, 2000))
 @given(at=st.integers(0, 200), value=st.integers(0, 255), cut=st.integers(0, 200))
 def test_damaged_files_never_end_in_a_traceback(
     at: int, value: int, cut: int, tmp_path_factory: pytest.TempPathFactory
@@ -256,7 +257,7 @@ def test_channels_stay_interleaved() -> None:
     assert np.array_equal(windows.reshape(-1, 3), samples[:300])
 
 
-@settings(max_examples=80)
+@settings(max_examples=full(80, 2000))
 @given(n=st.integers(64, 900), segment=st.integers(1, 900), window=st.integers(64, 130), extra=st.integers(0, 50))
 def test_no_window_crosses_a_segment_border(n: int, segment: int, window: int, extra: int) -> None:
     recording = counting(n, segment)

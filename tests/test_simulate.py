@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counts import full
 
 from cyberhans.errors import CyberHansError
 from cyberhans.machines import BY_NAME, FAN, PUMP
@@ -141,10 +142,11 @@ def test_impacts_make_the_signal_peaky() -> None:
     assert kurtosis(pump("bearing_inner", severity=1.0)) > 4.0
 
 
+@pytest.mark.parametrize("seed", range(5, full(6, 25)))
 @pytest.mark.parametrize(("machine", "fault"), EVERY_FAULT)
-def test_severity_zero_is_healthy_and_more_is_more(machine: str, fault: str) -> None:
+def test_severity_zero_is_healthy_and_more_is_more(machine: str, fault: str, seed: int) -> None:
     healthy, none, some, much = (
-        simulate(machine, seconds=4, seed=5, fault=name, severity=severity)
+        simulate(machine, seconds=4, seed=seed, fault=name, severity=severity)
         for name, severity in (("none", 0.5), (fault, 0.0), (fault, 0.4), (fault, 1.0))
     )
     assert np.array_equal(none.samples, healthy.samples) and none.label == "normal"

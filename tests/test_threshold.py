@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from counts import full
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,7 +59,7 @@ def test_new_normal_windows_keep_the_rate() -> None:
     """Over many draws of exchangeable scores, the share of false alarms is at most the rate asked for."""
     random = np.random.default_rng(1)
     shares = []
-    for _ in range(400):
+    for _ in range(full(400, 20_000)):
         scores = random.normal(0, 10000, 59).astype(np.int32)
         new = random.normal(0, 10000, 200).astype(np.int32)
         shares.append(np.mean(new > threshold_for(scores, 0.05).value))

@@ -266,10 +266,10 @@ def test_missing_and_extra_verdicts_are_errors() -> None:
     detector, image = small_image()
     with open_device("board:native", image=image) as device:
         pushed = device._push
-        device._push = lambda samples, credits: pushed(samples[:-1], credits)  # type: ignore[method-assign]
-        with pytest.raises(CyberHansError, match="1 verdicts for 2 windows"):
+        device._push = lambda samples, *rest: pushed(samples[:-1], *rest)  # type: ignore[method-assign]
+        with pytest.raises(CyberHansError, match="1 verdicts for 2 windows, 6 times at window 1 of 2; check the line"):
             list(device.replay(noise(detector.spec, 2)))
-        device._push = lambda samples, credits: pushed(np.concatenate((samples, samples)), credits)  # type: ignore
+        device._push = lambda samples, *rest: pushed(np.concatenate((samples, samples)), *rest)  # type: ignore
         with pytest.raises(CyberHansError, match="3 verdicts for 2 windows"):
             list(device.replay(noise(detector.spec, 2)))
 

@@ -76,14 +76,14 @@ static void answer_taken(const struct link_packet *packet, int core)
 
 static void answer_start(const struct link_packet *packet)
 {
-    struct message_start start;
+    struct message_start start = {0, 0};
 
-    if (packet->size < sizeof start) {
+    if (packet->size < sizeof start.options) {
         refuse(packet, REFUSAL_LENGTH, 0);
         return;
     }
-    memcpy(&start, packet->body, sizeof start);
-    answer_taken(packet, stream_begin(MODE_HOST, start.options));
+    memcpy(&start, packet->body, packet->size < sizeof start ? sizeof start.options : sizeof start);
+    answer_taken(packet, stream_begin(MODE_HOST, start.options, start.window));
 }
 
 static void answer_samples(const struct link_packet *packet)
@@ -171,7 +171,7 @@ static void answer_file(const struct link_packet *packet)
         core = stream_take((const int16_t *)(const void *)packet->body, (size_t)got / FRAME_BYTES);
     }
     port_file_close(file);
-    replayed.frames = stream_state()->next;
+    replayed.frames = stream_frames();
     replayed.windows = stream_state()->windows;
     if (core != HANS_OK) {
         refuse(packet, REFUSAL_CORE, core);
@@ -184,7 +184,7 @@ static void answer_file(const struct link_packet *packet)
 
 static void answer_run(const struct link_packet *packet)
 {
-    int core = stream_begin(MODE_RUN, 0);
+    int core = stream_begin(MODE_RUN, 0, 0);
 
     if (core == HANS_OK) {
         reply(packet, NULL, 0);

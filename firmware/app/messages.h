@@ -70,8 +70,9 @@ typedef char message_info_size[sizeof(struct message_info) == 144 ? 1 : -1];
 
 struct message_start {
     uint32_t options;
+    uint32_t window;
 };
-typedef char message_start_size[sizeof(struct message_start) == 4 ? 1 : -1];
+typedef char message_start_size[sizeof(struct message_start) == 8 ? 1 : -1];
 
 struct message_taken {
     uint32_t next;
@@ -103,8 +104,13 @@ struct message_traced {
     uint32_t verdict;
     uint32_t before;
     uint32_t done;
+    uint32_t call;
+    uint16_t offset;
+    uint8_t stage;
+    uint8_t reserved;
+    uint32_t window;
 };
-typedef char message_traced_size[sizeof(struct message_traced) == 32 ? 1 : -1];
+typedef char message_traced_size[sizeof(struct message_traced) == 44 ? 1 : -1];
 
 struct message_replayed {
     uint32_t frames;

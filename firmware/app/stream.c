@@ -29,21 +29,22 @@ static void send_features(uint32_t window)
 
 static void send_window(const struct hans_verdict *verdict)
 {
+    const uint32_t window = stream.window + verdict->window;
     struct message_verdict head = {
-        .window = verdict->window,
-        .first = verdict->first,
+        .window = window,
+        .first = stream.window * SPEC.hop + verdict->first,
         .score = verdict->score,
         .threshold = verdict->threshold,
         .anomaly = verdict->anomaly,
         .flags = verdict->flags,
         .channels = SPEC.channels,
     };
-    struct message_costs costs = {.window = verdict->window};
+    struct message_costs costs = {.window = window};
 
     watch_window(&hans, &costs);
     link_event(EVENT_VERDICT, &head, sizeof head, verdict->mean, SPEC.channels * sizeof *verdict->mean);
     if (stream.options & OPTION_FEATURES) {
-        send_features(verdict->window);
+        send_features(window);
     }
     if (stream.options & OPTION_COSTS) {
         link_event(EVENT_COSTS, &costs, sizeof costs, NULL, 0);
@@ -76,14 +77,14 @@ int stream_take(const int16_t *samples, size_t count)
     return stream.status;
 }
 
-int stream_begin(enum mode mode, uint32_t options)
+int stream_begin(enum mode mode, uint32_t options, uint32_t window)
 {
     if (stream.status != HANS_OK) {
         return stream.status;
     }
     source_stop();
-    stream = (struct stream){.mode = (uint8_t)mode, .options = options};
-    watch_start(&hans, (options & OPTION_COSTS) != 0);
+    stream = (struct stream){.mode = (uint8_t)mode, .options = options, .window = window, .next = window * SPEC.hop};
+    watch_start(&hans, (options & OPTION_COSTS) != 0, window);
     if (mode == MODE_RUN) {
         source_start(SPEC.rate_mhz, SPEC.channels);
     }
@@ -93,7 +94,12 @@ int stream_begin(enum mode mode, uint32_t options)
 void stream_init(void)
 {
     stream.status = (int16_t)hans_init(&hans, &SPEC, &HANS_DETECTOR_MODEL, work, sizeof work);
-    stream_begin(MODE_RUN, 0);
+    stream_begin(MODE_RUN, 0, 0);
+}
+
+uint32_t stream_frames(void)
+{
+    return stream.next - stream.window * SPEC.hop;
 }
 
 const struct stream *stream_state(void)

@@ -11,15 +11,20 @@ struct stream {
     int16_t status;   /* HANS_OK, or the core's error, which stays */
     uint8_t mode;     /* enum mode */
     uint32_t options; /* enum option, or-ed */
-    uint32_t next;    /* sample frames taken: the expected sample index */
+    uint32_t window;  /* number of its first window */
+    uint32_t next;    /* the expected sample index */
     uint32_t windows; /* verdicts given */
 };
 
 /* Prepare the core for the detector that is built in, and begin in run mode. Once. */
 void stream_init(void);
 
-/* A new stream: window 0, sample index 0. In run mode the sample source feeds it. Returns HANS_OK or the core's error. */
-int stream_begin(enum mode mode, uint32_t options);
+/* A new stream, its first window's number `window`, its first sample index window * hop (modulo 2^32). In run mode the
+ * sample source feeds it. Returns HANS_OK or the core's error. */
+int stream_begin(enum mode mode, uint32_t options, uint32_t window);
+
+/* Sample frames taken since stream_begin. */
+uint32_t stream_frames(void);
 
 /* Take `count` sample frames and send every verdict that they complete. Returns HANS_OK or the core's error. */
 int stream_take(const int16_t *samples, size_t count);

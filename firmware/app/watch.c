@@ -5,7 +5,7 @@
 #include "packet.h"
 #include "port.h"
 
-static struct message_trace position;
+static struct message_trace wanted; /* at the next start */
 static struct message_traced traced;
 static uint8_t dump[DUMP_BYTES];
 static uint16_t dump_size;
@@ -35,10 +35,10 @@ static uint32_t *stage_crc(enum hans_stage stage)
 /* Keep the CRC of everything before the position, and the bytes from there on. */
 static void look_closely(uint32_t before, const uint8_t *data, size_t size)
 {
-    size_t skip = position.offset < size ? position.offset : size;
+    size_t skip = traced.offset < size ? traced.offset : size;
     size_t rest = size - skip;
 
-    if (calls++ == position.call) {
+    if (calls++ == traced.call) {
         traced.before = hans_crc32(before, data, skip);
         dump_size = (uint16_t)(rest < DUMP_BYTES ? rest : DUMP_BYTES);
         memcpy(dump, data + skip, dump_size);
@@ -51,7 +51,7 @@ static void tap(void *context, enum hans_stage stage, const void *data, size_t s
     ticks[stage] += port_ticks() - mark;
     if (tracing) {
         uint32_t *crc = stage_crc(stage);
-        if (stage == (enum hans_stage)position.stage) {
+        if (stage == (enum hans_stage)traced.stage) {
             look_closely(*crc, data, size);
         }
         *crc = hans_crc32(*crc, data, size);
@@ -59,19 +59,20 @@ static void tap(void *context, enum hans_stage stage, const void *data, size_t s
     mark = port_ticks();
 }
 
-void watch_arm(const struct message_trace *wanted)
+void watch_arm(const struct message_trace *position)
 {
-    position = *wanted;
+    wanted = *position;
     armed = 1;
 }
 
-void watch_start(struct hans *hans, uint8_t costs)
+void watch_start(struct hans *hans, uint8_t costs, uint32_t window)
 {
     tracing = armed;
     counting = costs;
     armed = 0;
     if (tracing) {
-        memset(&traced, 0, sizeof traced);
+        traced = (struct message_traced){
+            .call = wanted.call, .offset = wanted.offset, .stage = wanted.stage, .window = window};
         dump_size = 0;
         calls = 0;
     }

@@ -10,8 +10,8 @@
 /* At the next watch_start: CRCs of every stage of the first window, and bytes from this position. */
 void watch_arm(const struct message_trace *position);
 
-/* A new stream begins. `costs`: count ticks. Taps the core only as far as is asked for. */
-void watch_start(struct hans *hans, uint8_t costs);
+/* A new stream begins, at this window. `costs`: count ticks. Taps the core only as far as is asked for. */
+void watch_start(struct hans *hans, uint8_t costs, uint32_t window);
 
 /* Around every call of hans_push and hans_poll, so that waiting between them costs nothing. */
 void watch_enter(void);

@@ -1,0 +1,120 @@
+"""The bad line itself: each fault is really injected and counted, in the direction asked for, and reproducible."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+from proxy import BYTES, DELAY_SECONDS, FAULTS, WHOLE, Faults, proxy
+
+from cyberhans.protocol import Decoder, Packet
+
+SENT = [Packet(3, number % 256, number.to_bytes(2, "little") * 20) for number in range(2000)]
+
+
+def through(rates: dict[str, float], seed: str = "a") -> tuple[Faults, list[Packet], int]:
+    """What 2000 packets become, sent one each millisecond; and how many came damaged."""
+    faults, decoder = Faults(rates, seed), Decoder()
+    wire = [faults.feed(packet.encode(), number / 1000) for number, packet in enumerate(SENT)]
+    wire.append(faults.feed(b"", 1e9))
+    return faults, [packet for data in wire for packet in decoder.feed(data)], decoder.broken
+
+
+def test_a_good_line_changes_nothing() -> None:
+    faults, found, broken = through({})
+    assert (found, broken) == (SENT, 0)
+    assert faults.done == {"packets": 2000}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_happens_as_often_as_its_rate_says(fault: str) -> None:
+    faults, _, _ = through({fault: 0.1})
+    assert set(faults.done) == {"packets", fault}
+    assert 150 < faults.done[fault] < 250
+
+
+def test_a_dropped_packet_is_gone_and_no_other() -> None:
+    faults, found, broken = through({"drop": 0.1})
+    assert broken == 0
+    assert len(found) == 2000 - faults.done["drop"]
+    assert [packet for packet in SENT if packet in found] == found
+
+
+def test_a_duplicate_comes_right_after_its_packet() -> None:
+    faults, found, broken = through({"duplicate": 0.1})
+    assert broken == 0
+    twins = sum(a == b for a, b in pairwise(found))
+    assert twins == faults.done["duplicate"] == len(found) - 2000
+
+
+def test_a_reordered_packet_comes_after_its_successor() -> None:
+    faults, found, broken = through({"reorder": 0.1})
+    assert broken == 0
+    assert sorted(found, key=SENT.index) == SENT
+    swapped = [n for n, (a, b) in enumerate(pairwise(found)) if SENT.index(a) > SENT.index(b)]
+    assert len(swapped) == faults.done["reorder"]
+    assert all(SENT.index(found[n]) - SENT.index(found[n + 1]) == 1 for n in swapped)
+
+
+def test_a_delayed_packet_is_overtaken_by_many() -> None:
+    faults, found, broken = through({"delay": 0.05})
+    assert broken == 0
+    assert sorted(found, key=SENT.index) == SENT
+    late = [found.index(packet) - number for number, packet in enumerate(SENT)]
+    assert max(late) > 100 and max(late) <= DELAY_SECONDS * 1000
+    assert sum(n > 10 for n in late) > faults.done["delay"] // 2
+
+
+@pytest.mark.parametrize("fault", BYTES)
+def test_damage_of_bytes_breaks_packets_and_never_makes_one(fault: str) -> None:
+    faults, found, broken = through({fault: 0.1})
+    assert set(found) <= set(SENT)
+    assert broken >= 0.8 * faults.done[fault]  # a lost delimiter breaks two at once
+    assert 0.8 * faults.done[fault] <= 2000 - len(found) <= 2 * faults.done[fault]
+
+
+def test_the_same_seed_gives_the_same_faults() -> None:
+    rates = dict.fromkeys(FAULTS, 0.05)
+    first, again, other = through(rates, "a"), through(rates, "a"), through(rates, "b")
+    assert (first[0].done, first[1]) == (again[0].done, again[1])
+    assert first[1] != other[1]
+    assert all(first[0].done[fault] for fault in FAULTS)
+
+
+def test_faults_do_not_depend_on_how_the_bytes_are_cut() -> None:
+    rates = dict.fromkeys((*BYTES, "drop", "duplicate"), 0.1)
+    wire = b"".join(packet.encode() for packet in SENT[:200])
+    whole, pieces = Faults(rates, "x"), Faults(rates, "x")
+    assert whole.feed(wire, 0) == b"".join(pieces.feed(wire[i : i + 7], i) for i in range(0, len(wire), 7))
+
+
+@pytest.mark.parametrize("direction", ["to_device", "to_host"])
+def test_a_direction_has_its_own_faults(direction: str) -> None:
+    """An echo behind the proxy: what comes back has passed both directions."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_echo, args=(server,), daemon=True).start()
+        url = f"socket://127.0.0.1:{server.getsockname()[1]}"
+        with proxy(url, **{direction: {"drop": 0.2}}) as line:  # type: ignore[arg-type]
+            host, port = line.url.removeprefix("socket://").split(":")
+            with socket.create_connection((host, int(port))) as link:
+                link.sendall(b"".join(packet.encode() for packet in SENT[:300]))
+                decoder, found, end = Decoder(), 0, time.monotonic() + 10
+                dropping, other = (line.to_device, line.to_host)[:: 1 if direction == "to_device" else -1]
+                while found + dropping.done["drop"] < 300 and time.monotonic() < end:
+                    found += len(decoder.feed(link.recv(4096)))
+    assert 30 < dropping.done["drop"] == 300 - found < 90
+    assert set(other.done) == {"packets"}
+
+
+def _echo(server: socket.socket) -> None:
+    link, _ = server.accept()
+    with link:
+        while data := link.recv(4096):
+            link.sendall(data)
+
+
+def test_every_fault_has_a_name_of_its_own() -> None:
+    assert len(set(FAULTS)) == len(WHOLE) + len(BYTES)
