@@ -22,7 +22,10 @@ from cyberhans.footprint import KEPT, ROOTS, Footprint, Member, Section
 CALLS = (10, 30, 51, 102)  # R_ARM_THM_CALL, _JUMP24, _JUMP19, _JUMP11: ELF for the Arm Architecture
 ADDRESSES = (2, 47, 48)  # R_ARM_ABS32, R_ARM_THM_MOVW_ABS_NC, _MOVT_ABS
 # What an exception puts on the stack, with the word that aligns it to 8 bytes: Armv6-M and Armv7-M Architecture
-# Reference Manuals, "Exception entry behavior"; 8 words, or 26 where there is a floating-point unit.
+# Reference Manuals, "Exception entry behavior"; 8 words, or 26 where there is a floating-point unit. It is the same on
+# Armv8-M (DDI 0553, "Exception entry, context stacking") where everything runs in secure state: 10 words more come
+# only when non-secure code interrupts secure code, 16 more only with FPCCR.TS, which is 0 out of reset; Helium's
+# registers are the floating-point unit's, and its VPR takes the frame's reserved word.
 EXCEPTION_BYTES = {False: 36, True: 108}
 # Reserved beyond what was found, in case this reading of the objects misses something: a stub that the linker puts
 # between a call and its target (one for Armv6-M pushes registers), or an instruction in a form not known below.
@@ -108,9 +111,10 @@ class _Graph:
         return self._known[section]
 
     def _callees(self, section: Section) -> list[Section]:
-        direct = {target: None for target in self.targets(section, CALLS) if target is not section}
-        if any(target is section for target in self.targets(section, CALLS)):
-            return [section]
+        """What it calls. A library's section may hold several functions that call each other: its frame is the sum."""
+        direct = dict.fromkeys(self.targets(section, CALLS))
+        if section.part == "library":
+            direct.pop(section, None)
         return list(direct) + (self.pointed if self.code[section].indirect else [])
 
     def _frame(self, section: Section) -> int:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cyberhans import boards
 from cyberhans.build import build
 from cyberhans.core import Core
 from cyberhans.detector import Detector, Model
-from cyberhans.spec import Spec, design
+from cyberhans.spec import Spec, design, size_for_ram
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="cyberhans-test-")
 
@@ -62,7 +63,8 @@ def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, u
 
 @cache
 def small_image(board: str = "native", centre: int = 3000) -> tuple[Detector, Path]:
-    """A small detector and its firmware for `board`, made once per run of the tests."""
+    """A small detector and its firmware for `board`, once per run of the tests; tiny where small does not fit."""
     folder = Path(_SCRATCH.name) / f"{board}{centre}"
-    detector = small_detector(folder / "detector", centre=centre)
+    tiny = size_for_ram(boards.board(board).ram_bytes) == "tiny"
+    detector = small_detector(folder / "detector", small_spec(size="tiny" if tiny else "small"), centre=centre)
     return detector, build(folder / "detector", board, folder / "build").image

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
+import shutil
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import serial
+from small_detector import small_detector, small_image, small_spec
 
 from cyberhans import boards
 from cyberhans.boards import Board, board
+from cyberhans.build import build
 from cyberhans.core import firmware_dir
+from cyberhans.device import open_device
+from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
+from cyberhans.messages import REPLY, Request
+from cyberhans.protocol import Decoder, Packet
 
 BARE = [row for row in boards.boards() if row.bare]
+EMULATED = [pytest.param(row.name, marks=pytest.mark.emulator, id=row.name) for row in BARE]
 
 
 @pytest.fixture
@@ -24,8 +36,10 @@ def bare_computer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CC", raising=False)
 
 
-def test_the_first_boards_are_there() -> None:
-    assert [row.name for row in boards.boards()] == ["native", "netduinoplus2", "microbit"]
+def test_the_boards_are_there() -> None:
+    known = {row.name for row in boards.boards()}
+    assert known >= {"native", "netduinoplus2", "microbit", "stm32vldiscovery"}
+    assert known >= {"mps2-an385", "mps2-an500", "mps2-an505", "mps3-an547"}
     assert [board(row.name) for row in boards.boards()] == list(boards.boards())
 
 
@@ -65,6 +79,16 @@ def _sources(folder: Path) -> list[str]:
 @pytest.mark.parametrize("row", boards.boards(), ids=lambda row: row.name)
 def test_small_memories_get_small_packets(row: Board) -> None:
     assert row.body_max == (256 if 0 < row.ram_bytes < 32 * 1024 else 1024)
+
+
+@pytest.mark.parametrize("row", boards.boards(), ids=lambda row: row.name)
+def test_a_row_is_sane(row: Board) -> None:
+    assert len(row.name) <= 16, "INFO has no room for more"
+    assert row.baud in (0, 115_200) and row.tick_hz > 0 and row.clock_hz in (0, row.tick_hz)
+    assert ("{icount}" in row.emulator) == row.bare and "{image}" in row.emulator
+    flash, ram = row.flash, row.ram
+    assert flash.origin + flash.size <= ram.origin or not row.bare, "flash and RAM overlap"
+    assert not any("fast-math" in flag or flag == "-Ofast" for flag in row.cpu)
 
 
 @pytest.mark.parametrize("row", BARE, ids=lambda row: row.name)
@@ -146,3 +170,65 @@ def test_a_description_is_json(row: Board) -> None:
     told = boards.describe(row)
     assert json.loads(json.dumps(told)) == told
     assert told["name"] == row.name and told["missing"] in (None, boards.missing(row))
+
+
+# --- every board as it runs
+
+
+@pytest.mark.parametrize("name", ["native", *EMULATED])
+def test_a_board_survives_garbage_and_gives_the_bits_of_the_host(name: str) -> None:
+    """Random bytes, packets cut short and a body without an end; then INFO and the golden windows."""
+    row, (detector, image) = board(name), small_image(name)
+    noise = np.random.default_rng(1).integers(0, 256, 4000, np.uint8).tobytes()
+    cut = b"".join(Packet(Request.SAMPLES, k, bytes(range(1, 200))).encode()[: 20 + k] + b"\0" for k in range(20))
+    with Emulator(row, image) as running:
+        with serial.serial_for_url(running.url, timeout=0.02) as port:
+            port.write(noise + cut + b"\x7f" * 5000 + b"\0" + Packet(Request.INFO, 7).encode())
+            assert answered(port, Request.INFO | REPLY, 7)
+        with open_device(running.url) as device:
+            info = device.info
+            judged = list(device.replay(detector.golden))
+    assert (info.board, info.tick_hz, info.body_max) == (row.name, row.tick_hz, row.body_max)
+    assert re.fullmatch("[0-9a-f]{16}", info.serial) and info.lost == 0 and info.broken >= 20
+    expected = detector.core().run(detector.golden)
+    assert [(j.score, j.anomaly) for j in judged] == [*zip(expected.score, expected.verdict, strict=True)]
+    assert np.array_equal([j.features for j in judged], detector.golden_features)
+
+
+def answered(port: serial.Serial, kind: int, seq: int) -> bool:
+    """Whether such a packet comes within ten seconds."""
+    decoder, deadline = Decoder(), time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if any((packet.type, packet.seq) == (kind, seq) for packet in decoder.feed(port.read(4096))):
+            return True
+    return False
+
+
+LOOP = r"""
+static uint32_t ticks_of(uint32_t rounds)
+{
+    uint32_t before = port_ticks();
+#ifdef __riscv
+    __asm__ volatile("1: addi %0, %0, -1\n\tbnez %0, 1b" : "+r"(rounds));
+#else
+    __asm__ volatile("1: subs %0, %0, #1\n\tbne 1b" : "+l"(rounds) : : "cc");
+#endif
+    return port_ticks() - before;
+}
+
+static void answer_info"""
+
+
+@pytest.mark.parametrize("name", EMULATED)
+def test_ticks_count_the_instructions_of_a_known_loop(name: str, tmp_path: Path) -> None:
+    """Two thousand more rounds of two instructions are four thousand more on every core, within a tick's handler; a
+    wrong clock or shift would be further off."""
+    firmware = shutil.copytree(firmware_dir(), tmp_path / "firmware")
+    source = firmware / "app" / "answer.c"
+    text = source.read_text().replace("static void answer_info", LOOP, 1)
+    source.write_text(text.replace("link_broken()", "ticks_of(3000) - ticks_of(1000)"))
+    small_detector(tmp_path / "detector", small_spec(size="tiny"))
+    image = build(tmp_path / "detector", name, tmp_path / "out", firmware=firmware).image
+    with open_device(f"board:{name}", image=image, counting=True) as device:
+        counted = [board(name).instructions(device._ask_info().broken) for _ in range(3)]
+    assert counted == pytest.approx([4000] * 3, rel=0.01)

@@ -37,7 +37,7 @@ __attribute__((section(".vectors.core"), used)) static const cortex_m_vector cor
  * IEEE 754: round to nearest, subnormal numbers kept. */
 __attribute__((naked, noreturn)) void Reset_Handler(void)
 {
-#ifdef __ARM_FP
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     __asm volatile("ldr r0, =0xE000ED88\n\t"
                    "ldr r1, [r0]\n\t"
                    "orr r1, r1, #(0xF << 20)\n\t"
@@ -48,8 +48,12 @@ __attribute__((naked, noreturn)) void Reset_Handler(void)
     __asm volatile("bl cortex_m_start");
 }
 
+/* Armv8.1-M: CCR bit 19, LOB, lets the loops that the compiler writes with LE run without a branch each round. */
 __attribute__((used)) void cortex_m_start(void)
 {
+#ifdef __ARM_FEATURE_MVE
+    REGISTER(0xE000ED14u) |= 1u << 19;
+#endif
     for (uintptr_t i = 0; i < (uintptr_t)__data_words; i++)
         __data_start[i] = __data_load[i];
     for (uintptr_t i = 0; i < (uintptr_t)__bss_words; i++)

@@ -1,0 +1,13 @@
+/* MPS2 with the image AN500: Cortex-M7, all at 25 MHz. DAI 0500, memory map and interrupts. Its caches stay off, as out
+ * of reset. */
+#include "../../app/port.h"
+#include "../cortex_m/cortex_m.h"
+#include "../mps/mps.h"
+
+enum { UART0_RECEIVE = 0 };
+
+const char port_board[] = "mps2-an500";
+const uint32_t port_tick_hz = 25000000;
+const struct mps_uart mps_uart = {.base = 0x40004000u, .clock_hz = 25000000, .interrupt = UART0_RECEIVE};
+
+CORTEX_M_INTERRUPTS mps_interrupts[UART0_RECEIVE + 1] = {[UART0_RECEIVE] = mps_receive};
