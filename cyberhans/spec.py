@@ -212,6 +212,7 @@ def design(size: str, rate_hz: float, channels: int, segment_len: int) -> Spec:
     at most the segment. Frames: the longest is the largest power of two within a window and the size's limit (full
     with several channels: 512); `full` adds a short one, a quarter of it and at most 256. Bands are log-spaced. Level
     and steps always; channel differences where all features then stay within 127. `tiny` takes no more than 3 channels.
+    The numbers were chosen by the mean AUC over all real protocols at hand (`cyberhans bench`), none for one of them.
     """
     if size not in SIZES:
         raise CyberHansError(f"spec {size!r}: choose auto, {', '.join(SIZES)} or a TOML file")
