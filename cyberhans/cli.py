@@ -149,6 +149,32 @@ def evaluate(
 
 
 @app.command()
+def bench(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder with manifest.csv and protocols.csv.")],
+    protocol: Annotated[str, typer.Option(metavar="GLOB", help="Which protocols: 'pump*'.")] = "*",
+    seeds: Annotated[int, typer.Option(help="How many random starts: 0, 1, ...", min=1)] = 1,
+    detector: Annotated[list[str] | None, typer.Option(help="autoencoder, forest, gaussian; default all.")] = None,
+    false_alarms: Annotated[float, typer.Option(help="False-alarm rate to ask for, per window.")] = 0.02,
+    board: Annotated[str, typer.Option(help="Whose flash to fill; `cyberhans boards` lists them.")] = "netduinoplus2",
+    jobs: Annotated[int, typer.Option(help="Processes; 0: one for each core. The figures are the same.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train and measure every detector on every protocol of a data set, by one rule: figures, and their means."""
+    from cyberhans.bench import bench as measure
+    from cyberhans.bench_summary import lines
+    from cyberhans.detectors import KINDS
+
+    found = measure(
+        dataset, protocols=protocol, kinds=tuple(detector or KINDS), seeds=seeds, false_alarm_rate=false_alarms,
+        board_name=board, jobs=jobs, note=_progress if sys.stderr.isatty() else lambda done, of, what: None,
+    )  # fmt: skip
+    if as_json:
+        return _print_json(found)
+    for line in lines(found):
+        typer.echo(line)
+
+
+@app.command()
 def build(
     folder: DetectorFolder,
     board: Annotated[str, typer.Option(help="The board to build for; `cyberhans boards` lists them.")],
@@ -246,6 +272,11 @@ def _choose_spec(name: str, recordings: tuple[Recording, ...], board_name: str) 
     size = size_for_ram(board(board_name).ram_bytes) if name == "auto" else name
     first = recordings[0]
     return design(size, first.rate_hz, first.samples.shape[1], min(r.segment_len for r in recordings))
+
+
+def _progress(done: int, of: int, what: str) -> None:
+    """One line on standard error that is written over, and gone when all is done."""
+    typer.echo(f"\r\033[K{f'{done}/{of} {what}' if done < of else ''}", nl=False, err=True)
 
 
 def _tell(row: dict[str, Any], as_json: bool) -> None:

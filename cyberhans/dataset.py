@@ -106,7 +106,8 @@ def _load(folder: Path, row: Row) -> Recording:
 def _described(row: Row, where: Path) -> dict[str, Any]:
     """Fields of Recording that the row states; empty cells state nothing."""
     fields: dict[str, Any] = {name: row[name] for name in ("machine", "session", "load", "sensor") if row.get(name)}
-    numbers = {"rate_hz": "rate_hz", "scale": "scale_per_lsb", "offset": "offset", "speed_rpm": "speed_rpm"}
+    numbers = {name: name for name in ("rate_hz", "offset", "speed_rpm", "segment_period_s")}
+    numbers["scale"] = "scale_per_lsb"
     fields |= {field: value for field, column in numbers.items() if (value := _number(row, column, where)) is not None}
     if row.get("label"):
         fields["label"] = row["label"] if row["label"] in LABELS else "unknown"  # such as mixed, or off

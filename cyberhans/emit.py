@@ -181,12 +181,17 @@ def _forest(fitted: Forest, features: int, method: str) -> tuple[str, int, int]:
     edits = _TREE_EDITS if loadable else ()
     code = _convert("RandomForestRegressor", carrier, roots, edits, method=method, dtype="int16_t")
     call = model_source.LOADABLE_CALL if loadable else model_source.INLINE_CALL
+    whitening = fitted.whitening
     values = model_source.FOREST.substitute(
+        features=features,
+        centre=_table(f"int16_t P_centre[{features}]", whitening.centre),
+        weight=_table(f"int8_t P_weight[{features * features}]", whitening.weight.ravel()),
+        shift=_table(f"uint8_t P_shift[{features}]", whitening.shift),
         call=call.replace("$features", str(features)),
         typical=_float(fitted.typical_path),
         factor=_float(65536 / fitted.typical_path),
     )
-    return code + _named(values), 0, 4
+    return code + _named(values), 0, 4 + 2 * features
 
 
 def _tree(tree: Any, chosen: npt.NDArray[Any], features: int) -> SimpleNamespace:

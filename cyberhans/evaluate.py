@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cyberhans import decision
 from cyberhans.dataset import Protocol
+from cyberhans.decision import stretches, votes
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
 from cyberhans.recording import refuse_bad
@@ -19,32 +21,42 @@ Reals = npt.NDArray[np.float64]
 
 
 def evaluate(detector: Detector, protocol: Protocol) -> dict[str, Any]:
-    """Figures over single windows of recordings that refuse_bad() lets pass; at least one of each class.
+    """Figures of recordings that refuse_bad() lets pass; at least one of each class.
 
-    auc: chance that an anomalous window scores above a normal one. pauc10: area under the same curve up to a
-    false-alarm rate of 0.1, standardised so that 0.5 is chance and 1 is perfect (McClish 1989). false_alarm_rate and
-    detection_rate: at the detector's threshold. warnings: the detector's, then those of the test recordings; that
-    it was trained on one is among them.
+    Of single windows: auc: chance that an anomalous one scores above a normal one. pauc10: area under the same curve
+    up to a false-alarm rate of 0.1, standardised so that 0.5 is chance and 1 is perfect (McClish 1989).
+    false_alarm_rate and detection_rate: at the detector's threshold. The same with the prefix decision_: of decisions
+    on about ten seconds each (decision.py). windows, decisions: how many. warnings: the detector's, then those of the
+    test recordings; that it was trained on one is among them.
     """
     warnings = _check(protocol) + _learnt_from(detector, protocol)
-    table = window_table(detector, protocol)
-    anomaly = table["label"] == "anomaly"
-    scores = table["score"].to_numpy(np.float64)
-    rates = table.groupby("label")["verdict"].mean()
-    false_alarms, hits = roc(scores, anomaly.to_numpy())
+    windows = window_table(detector, protocol)
+    decisions = decision_table(detector, windows)
     return {
-        "auc": area(false_alarms, hits),
-        "pauc10": standardised_area(false_alarms, hits, PARTIAL),
-        "false_alarm_rate": float(rates["normal"]),
-        "detection_rate": float(rates["anomaly"]),
-        "windows": {
-            "train": detector.provenance["windows"],
-            "normal": int((~anomaly).sum()),
-            "anomaly": int(anomaly.sum()),
-        },
+        **_figures(windows),
+        **{f"decision_{name}": value for name, value in _figures(decisions).items()},
+        "windows": {"train": detector.provenance["windows"], **_counts(windows)},
+        "decisions": _counts(decisions),
         "uncalibrated": detector.uncalibrated,
         "warnings": list(dict.fromkeys(detector.warnings + warnings)),
     }
+
+
+def _figures(table: pd.DataFrame) -> dict[str, float]:
+    """Of a table with columns label, score and verdict, both labels in it."""
+    anomaly = (table["label"] == "anomaly").to_numpy()
+    curve = roc(table["score"].to_numpy(np.float64), anomaly)
+    verdict = table["verdict"].to_numpy()
+    return {
+        "auc": area(*curve),
+        "pauc10": standardised_area(*curve, PARTIAL),
+        "false_alarm_rate": float(verdict[~anomaly].mean()),
+        "detection_rate": float(verdict[anomaly].mean()),
+    }
+
+
+def _counts(table: pd.DataFrame) -> dict[str, int]:
+    return {label: int((table["label"] == label).sum()) for label in ("normal", "anomaly")}
 
 
 def _check(protocol: Protocol) -> list[str]:
@@ -66,15 +78,32 @@ def _learnt_from(detector: Detector, protocol: Protocol) -> list[str]:
 
 
 def window_table(detector: Detector, protocol: Protocol) -> pd.DataFrame:
-    """One row per test window: recording, label (normal, anomaly), window (number), score (int32), verdict (0, 1)."""
+    """One row per test window, in order.
+
+    recording (name), label (normal, anomaly), part (number of the test recording), window (number), decision (number
+    within the part, -1: it votes in none), score (int32), verdict (0, 1).
+    """
     core = detector.core()
-    parts = []
-    for label, recordings in (("normal", protocol.test_normal), ("anomaly", protocol.test_anomaly)):
-        for recording in recordings:
-            result = core.run(recording.windows(detector.spec))
-            columns = {"window": np.arange(len(result.score)), "score": result.score, "verdict": result.verdict}
-            parts.append(pd.DataFrame({"recording": recording.name, "label": label, **columns}))
-    return pd.concat(parts, ignore_index=True)
+    labelled = [
+        (label, recording) for label in ("normal", "anomaly") for recording in getattr(protocol, f"test_{label}")
+    ]
+    tables = []
+    for part, (label, recording) in enumerate(labelled):
+        result = core.run(recording.windows(detector.spec))
+        count = len(result.score)
+        fixed = {"recording": recording.name, "label": label, "part": part}
+        columns = {"window": np.arange(count), "decision": stretches(count, votes(recording, detector.spec)),
+                   "score": result.score, "verdict": result.verdict}  # fmt: skip
+        tables.append(pd.DataFrame({**fixed, **columns}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def decision_table(detector: Detector, windows: pd.DataFrame) -> pd.DataFrame:
+    """One row per decision of a window_table(): recording, label, part, decision, score (int32), verdict (0, 1)."""
+    voting = windows[windows["decision"] >= 0]
+    groups = voting.groupby(["part", "decision", "recording", "label"], sort=False)["score"]
+    table = groups.apply(lambda scores: decision.score(scores.to_numpy())).astype(np.int32).reset_index()
+    return table.assign(verdict=(table["score"] > detector.threshold).astype(np.uint8))
 
 
 def roc(scores: Reals, anomaly: npt.NDArray[np.bool_]) -> tuple[Reals, Reals]:

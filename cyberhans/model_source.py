@@ -103,11 +103,33 @@ static const float *P_values(const int16_t *features)
 """)
 
 FOREST = Template("""
+$centre
+
+$weight
+
+$shift
+
 static float P_path;
+static int16_t P_input[$features];
+
+/* What normal windows make expect of each feature, taken from it, in integers; no sum leaves 32 bits. */
+static void P_whiten(const int16_t *features)
+{
+    const int8_t *weight = P_weight;
+    for (int32_t j = 0; j < $features; j++) {
+        int32_t sum = 0;
+        for (int32_t i = 0; i < $features; i++) {
+            sum += *weight++ * ((int32_t)features[i] - P_centre[i]);
+        }
+        sum >>= P_shift[j];
+        P_input[j] = (int16_t)(sum < -32768 ? -32768 : sum > 32767 ? 32767 : sum);
+    }
+}
 
 /* The mean path length over the trees. */
 static const float *P_values(const int16_t *features)
 {
+    P_whiten(features);
     $call
     return &P_path;
 }
@@ -121,8 +143,8 @@ int32_t P_entry(const int16_t *features, uint32_t *parts)
     return -whole - (negative - (float)whole > 0.5f);
 }
 """)
-LOADABLE_CALL = "P_eml_trees_regress(&P_net, features, $features, &P_path, 1);"
-INLINE_CALL = "P_path = P_net_predict(features, $features);"
+LOADABLE_CALL = "P_eml_trees_regress(&P_net, P_input, $features, &P_path, 1);"
+INLINE_CALL = "P_path = P_net_predict(P_input, $features);"
 
 TAIL = """
 #if defined(__GNUC__)

@@ -36,6 +36,7 @@ class Recording:
     lost_samples sample frames that the sensor or the link dropped
     sha256       of the WAV file, in hex; "" before it is saved
     first_frame  where a part begins in its file, in sample frames
+    segment_period_s  from the beginning of a segment to that of the next; 0: unknown, or no time is between them
     """
 
     samples: NDArray[np.int16]
@@ -63,6 +64,7 @@ class Recording:
     sha256: str = ""
     notes: str = ""
     first_frame: int = 0
+    segment_period_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.samples.dtype != np.int16 or self.samples.ndim != 2 or not self.samples.flags.c_contiguous:
@@ -75,6 +77,8 @@ class Recording:
             raise CyberHansError(f"{self.name}: label {self.label!r}: choose {', '.join(LABELS)}")
         if not 1 <= self.full_scale <= 32767:
             raise CyberHansError(f"{self.name}: full_scale {self.full_scale}: must be 1 to 32767 (LSB)")
+        if not 0 <= self.segment_period_s < math.inf:
+            raise CyberHansError(f"{self.name}: segment_period_s {self.segment_period_s}: must be 0 or more seconds")
         if self.axes and len(self.axes) != self.channels:
             raise CyberHansError(f"{self.name}: {len(self.axes)} axes named for {self.channels} channels")
         self._default("axes", tuple(f"c{c}" for c in range(self.channels)))

@@ -13,13 +13,13 @@ from cyberhans.errors import CyberHansError
 SCHEMA = "cyberhans.recording/1"
 TEXTS = ("machine", "session", "label", "unit", "sensor", "serial", "firmware_digest", "detector_digest", "start_utc",
          "load", "sha256", "notes")  # fmt: skip
-NUMBERS = ("scale", "offset", "rate_hz", "rate_nominal_hz", "speed_rpm")
+NUMBERS = ("scale", "offset", "rate_hz", "rate_nominal_hz", "speed_rpm", "segment_period_s")
 COUNTS = ("channels", "full_scale", "segment_len", "lost_samples")
 LARGEST = 1e300  # keeps infinities out, NaN too, and integers that no float holds
 DERIVED = ("clipped_samples", "quality")  # for people: computed anew from the samples after loading
 ORDER = ("machine", "session", "label", "synthetic", "unit", "scale", "offset", "full_scale", "rate_hz",
          "rate_nominal_hz", "channels", "axes", "sensor", "serial", "firmware_digest", "detector_digest", "start_utc",
-         "speed_rpm", "load", "segment_len", "lost_samples", "clipped_samples", "quality", "sha256",
+         "speed_rpm", "load", "segment_len", "segment_period_s", "lost_samples", "clipped_samples", "quality", "sha256",
          "notes")  # fmt: skip
 
 
@@ -63,4 +63,6 @@ def pack(recording: Any, *, clipped: int, quality: Sequence[str]) -> str:
     """The sidecar's text; the same recording gives the same text."""
     derived = {"clipped_samples": clipped, "quality": list(quality)}
     fields = {name: derived[name] if name in derived else getattr(recording, name) for name in ORDER}
+    if not recording.segment_period_s:
+        del fields["segment_period_s"]  # one field less for people: most recordings have no pauses
     return json.dumps({"schema": SCHEMA, **fields}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

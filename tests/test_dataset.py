@@ -81,6 +81,17 @@ def test_the_manifest_describes_and_the_sidecar_completes(folder: Path) -> None:
     assert part.session == "s1"  # the manifest has no such column
 
 
+def test_the_manifest_says_how_often_segments_come(folder: Path) -> None:
+    assert load_protocol(folder, "rig/point").train[0].segment_period_s == 0
+    path = folder / "manifest.csv"
+    lines = [f"{line},{'segment_period_s' if number == 0 else '10.0'}"
+             for number, line in enumerate(path.read_text().splitlines())]  # fmt: skip
+    path.write_text("\n".join(lines) + "\n")
+    assert load_protocol(folder, "rig/point").train[0].segment_period_s == 10
+    change(path, ",10.0", ",-1")
+    assert "segment_period_s -1.0: must be 0 or more" in refusal(folder, "rig/point")
+
+
 def test_a_measured_rate_may_differ_a_little_from_the_header(folder: Path) -> None:
     change(folder / "manifest.csv", "mixed,1000", "mixed,1003.7")
     assert load_protocol(folder, "rig/point").train[0].rate_hz == 1003.7
@@ -200,9 +211,9 @@ def test_demo_protocols_share_no_recording_between_training_and_test(demo: Path)
 REAL = {
     "engine_idle/car01": (100, 100, 120),
     "run_to_failure/bearing1_2": (174, 261, 44),
-    "adxl356_pooled": (50, 40, 1200),
+    "adxl356_pooled": (100, 90, 2400),
     "ceiling_fan/low": (292, 293, 580),
-    "cwru_smoke": (12, 12, 100),
+    "cwru_smoke": (24, 24, 201),
 }
 
 

@@ -8,9 +8,9 @@ from learnt import features, fitted
 from sklearn.ensemble._iforest import _average_path_length
 
 from cyberhans import detectors
-from cyberhans.detectors import KINDS, Scale, log2_mean
+from cyberhans.detectors import KINDS, WITHOUT_CHANCE, Scale, log2_mean
 from cyberhans.detectors.autoencoder import hidden_sizes
-from cyberhans.detectors.forest import Forest, path_length
+from cyberhans.detectors.forest import Forest, Whitening, path_length
 from cyberhans.detectors.gaussian import Gaussian
 from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
@@ -35,10 +35,11 @@ def test_same_seed_same_numbers(kind: str) -> None:
         np.testing.assert_array_equal(array, again[name])
 
 
-@pytest.mark.parametrize("kind", ["autoencoder", "forest"])
-def test_another_seed_other_numbers(kind: str) -> None:
-    other = detectors.fit(kind, features(), 1).arrays()
-    assert any(not np.array_equal(array, other[name]) for name, array in fitted(kind).arrays().items())
+def test_the_kinds_without_chance_are_those_that_no_seed_changes() -> None:
+    for kind in KINDS:
+        first, other = fitted(kind).arrays(), detectors.fit(kind, features(), 1).arrays()
+        same = all(np.array_equal(array, other[name]) for name, array in first.items())
+        assert same == (kind in WITHOUT_CHANCE)
 
 
 def test_learning_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,8 +137,41 @@ def test_a_forest_score_is_log2_of_scikit_learns() -> None:
     forest = fitted("forest")
     assert isinstance(forest, Forest)
     rows = features(seed=3)
-    np.testing.assert_allclose(-np.exp2(forest.score(rows)), forest.trees.score_samples(rows), rtol=1e-12)
+    seen = forest.whitening.apply(rows)
+    np.testing.assert_allclose(-np.exp2(forest.score(rows)), forest.trees.score_samples(seen), rtol=1e-12)
     assert forest.score(rows).max() < 0
+
+
+def test_whitened_features_vary_alike_and_alone() -> None:
+    """Where there are windows enough: unit covariance, but for the shrinkage and the eight bits of a weight."""
+    rows = features(windows=4000)
+    whitening = Whitening.of(rows)
+    assert whitening.weight.dtype == np.int8 and (np.abs(whitening.weight).max(axis=1) > 60).all()
+    before = np.corrcoef(rows, rowvar=False) - np.eye(20)
+    after = np.corrcoef(whitening.apply(rows), rowvar=False) - np.eye(20)
+    assert np.abs(before).max() > 0.9 and np.abs(after).max() < 0.4
+    assert 60 < whitening.apply(rows).std(axis=0).min() <= whitening.apply(rows).std(axis=0).max() < 300  # 1/256
+
+
+def test_whitening_is_exact_in_integers() -> None:
+    """Against Python's own; at the bounds of what 32 bits hold, beyond those of 16, and rounded down."""
+    whitening = Whitening(np.array([-32768, 1], np.int16), np.array([[127, 127], [-127, 3]], np.int8),
+                          np.array([0, 9], np.uint8))  # fmt: skip
+    rows = np.array([[32767, 32767], [-32768, 0], [-32700, 1], [5, 9]], np.int16)
+    wanted = []
+    for row in rows.tolist():
+        first, second = row[0] + 32768, row[1] - 1
+        sums = (127 * first + 127 * second) >> 0, (-127 * first + 3 * second) >> 9
+        wanted.append([max(-32768, min(32767, value)) for value in sums])
+    assert whitening.apply(rows).tolist() == wanted
+    assert wanted[0][0] == 32767 and min(map(min, wanted)) < 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 255])
+def test_no_sum_of_a_whitening_leaves_32_bits(count: int) -> None:
+    whitening = Whitening.of(features(count=count, windows=40))
+    assert int(np.abs(whitening.weight.astype(int)).sum(axis=1).max()) * 65535 < 2**31
+    assert whitening.shift.max() < 31
 
 
 def test_a_forest_grows_from_fewer_windows_than_it_would_like() -> None:

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from cyberhans.dataset import Protocol, load_protocol
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
-from cyberhans.evaluate import PARTIAL, area, evaluate, roc, standardised_area, window_table
+from cyberhans.evaluate import PARTIAL, area, decision_table, evaluate, roc, standardised_area, window_table
 from cyberhans.recording import Recording
 from cyberhans.spec import design
 from cyberhans.train import train
@@ -54,7 +54,10 @@ def test_perfect_and_useless_scores() -> None:
 
 def test_the_report(detector: Detector, protocol: Protocol) -> None:
     found = evaluate(detector, protocol)
-    assert set(found) == {"auc", "pauc10", "false_alarm_rate", "detection_rate", "windows", "uncalibrated", "warnings"}
+    figures = {"auc", "pauc10", "false_alarm_rate", "detection_rate"}
+    told = figures | {f"decision_{name}" for name in figures}
+    assert set(found) == told | {"windows", "decisions", "uncalibrated", "warnings"}
+    assert found["decisions"] == {"normal": 2, "anomaly": 2}  # recordings of 1 and 2 s are one decision each
     assert found["windows"] == {"train": 500, "normal": 187, "anomaly": 250}
     assert found["uncalibrated"] is False and found["warnings"] == []
     assert 0.5 < found["auc"] <= 1 and 0.5 < found["pauc10"] <= 1
@@ -72,6 +75,22 @@ def test_it_takes_the_integers_that_ship(detector: Detector, protocol: Protocol)
     expected = evaluate(detector, protocol)
     alarms = table[table["label"] == "normal"]["score"] > detector.threshold
     assert expected["false_alarm_rate"] == pytest.approx(alarms.mean())
+
+
+def test_decisions_are_votes_of_windows_that_follow_one_another(detector: Detector, protocol: Protocol) -> None:
+    """Against a count of the verdicts, by hand; of two parts of one file, which have one name, none votes twice."""
+    long = recording(30, seconds=25.0)
+    parts = (long.part(0, 12), long.part(12, 25))
+    strange = recording(31, seconds=21.0, label="anomaly", gain=1.02)
+    windows = window_table(detector, replace(protocol, test_normal=parts, test_anomaly=(strange,)))
+    found = decision_table(detector, windows)
+    expected = []
+    for heard in (*parts, strange):
+        verdicts = detector.core().run(heard.windows(SPEC)).verdict  # 62.5 windows a second
+        expected += [int(verdicts[k * 625 : (k + 1) * 625].sum() > 312) for k in range(len(verdicts) // 625)]
+    assert found["verdict"].tolist() == expected and len(expected) == 4
+    assert found["label"].tolist() == ["normal", "normal", "anomaly", "anomaly"]
+    assert found["part"].tolist() == [0, 1, 2, 2] and found["score"].dtype == np.int32
 
 
 @pytest.mark.parametrize("role", ["test_normal", "test_anomaly"])

@@ -19,12 +19,12 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 # From the top; a room imports from lower layers, or from its own. A new room must be given a place here.
 LAYERS = (
     ("cli",),
-    ("demo", "train", "verify", "evaluate"),
-    ("build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
+    ("demo", "bench", "bench_summary", "train", "verify", "evaluate"),
+    ("flash", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
     ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator"),
     ("simulate", "machines", "inspection"),
-    ("detector", "detector_source", "detectors", "threshold", "core", "dataset"),
+    ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
     ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
     ("errors", "__init__"),
 )

@@ -38,7 +38,7 @@ def pump(tmp_path: Path) -> Recording:
     made = Recording(samples=noise(1000, 3), rate_hz=1003.25, rate_nominal_hz=1000.0, machine="pump 7", session="mon",
                      label="normal", unit="g", scale=0.0039, offset=-0.5, full_scale=4096, axes=("x", "y", "z"),
                      segment_len=300, sensor="ADXL345", serial="42", speed_rpm=1480.0, load="4000 N", lost_samples=3,
-                     start_utc="2024-05-01T06:00:00Z", notes="größer")  # fmt: skip
+                     segment_period_s=2.5, start_utc="2024-05-01T06:00:00Z", notes="größer")  # fmt: skip
     return save_recording(made, tmp_path / "pump.wav")
 
 

@@ -164,7 +164,9 @@ def test_the_rule_names_its_sizes_and_needs_enough_samples() -> None:
 
 def test_window_lengths_of_the_rule() -> None:
     assert design("full", 16_000, 1, 960_000).window == 32_000  # 2 s of a long recording
-    assert design("full", 20_000, 3, 40_000).window == 4000  # 0.2 s of a short one
+    assert design("full", 16_000, 1, 479_999).window == 3200  # 0.2 s of one below half a minute
+    assert design("full", 20_000, 3, 60_000).window == 4000  # 0.2 s still: fifteen of them
+    assert design("full", 20_000, 3, 59_999).window == 2000  # 0.1 s of a short one
     assert design("full", 200, 3, 200).window == 200  # a snapshot
     assert design("full", 3200, 3, 32_000).window == 1024  # never fewer samples than that
 
@@ -173,3 +175,22 @@ def test_auto_size_follows_the_ram() -> None:
     assert [size_for_ram(kib * 1024) for kib in (8, 16, 63, 64, 192, 0)] == [
         "tiny", "small", "small", "full", "full", "full"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "segment", "frames", "features"),
+    [
+        (16_000, 1, 960_000, [(256, 16), (1024, 48)], 70),
+        (25_600, 2, 2560, [(128, 8), (512, 16)], 84),
+        (20_000, 3, 40_000, [(128, 8), (512, 10)], 126),
+        (1600, 3, 780, [(128, 8), (512, 10)], 126),
+        (200, 3, 200, [(128, 16)], 114),
+    ],
+)
+def test_what_the_rule_gives_for_real_sensors(
+    rate: float, channels: int, segment: int, frames: list[tuple[int, int]], features: int
+) -> None:
+    spec = design("full", rate, channels, segment)
+    assert [(frame.length, frame.bands) for frame in spec.frames] == frames
+    assert spec.features == features <= 127
+    assert (Family.DIFFERENCES in spec.families) == (channels > 1)

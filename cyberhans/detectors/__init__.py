@@ -12,6 +12,7 @@ import numpy.typing as npt
 from cyberhans.errors import CyberHansError
 
 KINDS = ("autoencoder", "forest", "gaussian")
+WITHOUT_CHANCE = ("gaussian",)  # kinds that learn the same with every seed
 LEAST_WINDOWS = 4
 PART_STEP = 2.0**-12  # SPEC.md section 7: a device counts the parts of a score in these
 FEATURE_STEP = 2.0  # 1/256 octave; a feature that varies less is taken to vary this much

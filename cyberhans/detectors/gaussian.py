@@ -43,12 +43,16 @@ def fit(features: Features, seed: int) -> Gaussian:
     `seed` is not needed: there is one answer.
     """
     scale = Scale.of(features)
-    z = scale.apply(features)
+    covariance, shrinkage = shrunken_covariance(scale.apply(features))
+    return Gaussian(scale, _envelope(scale, np.linalg.inv(covariance)), shrinkage)
+
+
+def shrunken_covariance(z: Reals) -> tuple[npt.NDArray[Any], float]:
+    """Of (k, n) standardised features: (n, n), which always has an inverse, and how far it was shrunk."""
     shrinkage = max(float(ledoit_wolf_shrinkage(z)), LEAST_SHRINKAGE)
     covariance = np.atleast_2d(np.cov(z, rowvar=False, bias=True))
     missing = max(0.0, LEAST_VARIANCE - float(np.trace(covariance)) / len(covariance))
-    covariance = shrunk_covariance(covariance, shrinkage) + shrinkage * missing * np.eye(len(covariance))
-    return Gaussian(scale, _envelope(scale, np.linalg.inv(covariance)), shrinkage)
+    return shrunk_covariance(covariance, shrinkage) + shrinkage * missing * np.eye(len(covariance)), shrinkage
 
 
 def _envelope(scale: Scale, precision: Reals) -> EllipticEnvelope:

@@ -1,0 +1,163 @@
+"""Every protocol of a dataset with every detector and several seeds, by one rule: rows, and what they come to."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import fnmatch
+import importlib.metadata
+import multiprocessing
+import os
+import platform
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from cyberhans import __version__, bench_summary
+from cyberhans.boards import board
+from cyberhans.dataset import Protocol, load_protocol, protocol_names
+from cyberhans.detectors import KINDS, WITHOUT_CHANCE
+from cyberhans.errors import CyberHansError
+from cyberhans.evaluate import evaluate
+from cyberhans.flash import Flash
+from cyberhans.spec import Spec, design, size_for_ram
+from cyberhans.threshold import windows_needed
+from cyberhans.train import LIBRARIES, train
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all rows have in common; `size` is that of spec.design()."""
+
+    folder: Path
+    false_alarm_rate: float
+    board: str
+    size: str
+    seeds: int
+
+
+def bench(
+    folder: str | Path, *, protocols: str = "*", kinds: Sequence[str] = KINDS, seeds: int = 1,
+    false_alarm_rate: float = 0.02, board_name: str = "netduinoplus2", jobs: int = 0,
+    note: Callable[[int, int, str], None] = lambda done, of, what: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Train and measure `kinds` with the seeds 0 … seeds-1 on each protocol whose name fits the glob `protocols`.
+
+    Every detector is trained on its protocol's training recordings alone with the Spec of design(), whatever the
+    protocol, and is measured as evaluate() does it, with the C and the threshold that would ship. Rows: in the order
+    of protocols.csv, kinds and seeds, whatever `jobs` (processes; 0: one for each core). A protocol that cannot be
+    measured gives rows whose `reason` says why, and no figures. flash_bytes: of the image for the board, None where
+    flash_reason says why: linked for seed 0; for another seed that image with its compiled model in the place of
+    the first one's. `note` is told (done, of, what) as the work goes on. Gives settings, rows, summary.
+    """
+    settings = Settings(Path(folder), false_alarm_rate, board_name, size_for_ram(board(board_name).ram_bytes), seeds)
+    names = _check(settings, protocols, kinds)
+    tasks = [(settings, name, kind) for name in names for kind in kinds]
+    rows: list[Row] = []
+    for number, found in enumerate(_in_processes(tasks, jobs or os.cpu_count() or 1), 1):
+        rows += found
+        note(number, len(tasks), " ".join(tasks[number - 1][1:]))
+    return {"settings": _described(settings, protocols), "summary": bench_summary.summary(rows), "rows": rows}
+
+
+def _check(settings: Settings, protocols: str, kinds: Sequence[str]) -> list[str]:
+    """The names of the protocols, all of which load: hours later would be late to say that one does not."""
+    for kind in kinds:
+        if kind not in KINDS:
+            raise CyberHansError(f"detector {kind!r}: choose {', '.join(KINDS)}")
+    if settings.seeds < 1:
+        raise CyberHansError(f"{settings.seeds} seeds: give 1 or more")
+    windows_needed(settings.false_alarm_rate)
+    known = protocol_names(settings.folder)
+    names = [name for name in known if fnmatch.fnmatchcase(name, protocols)]
+    if not names:
+        raise CyberHansError(f"{settings.folder / 'protocols.csv'}: no protocol fits {protocols!r};"
+                             f" it has {', '.join(known[:8])}")  # fmt: skip
+    for name in names:
+        load_protocol(settings.folder, name)
+    return names
+
+
+def _in_processes(tasks: Sequence[tuple[Settings, str, str]], jobs: int) -> Iterator[list[Row]]:
+    """The rows of each task, in the order of the tasks. What the detectors' C is compiled to is not kept."""
+    context = multiprocessing.get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory(prefix="cyberhans-bench-") as cache:
+        pool = concurrent.futures.ProcessPoolExecutor(min(jobs, len(tasks)), context, _begin, (cache, theirs))
+        try:
+            yield from pool.map(_measured, *zip(*tasks, strict=True))
+        except BaseException:
+            ours.close()  # whatever stops us stops them
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin(cache: str, parent: Connection) -> None:
+    """In each process: compiled code goes to a folder that is thrown away; without its parent it does not stay."""
+    os.environ["XDG_CACHE_HOME"] = cache
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: Connection) -> None:
+    """End with the parent's end of the pipe, which nobody writes to."""
+    parent.poll(None)
+    os._exit(1)
+
+
+def _measured(settings: Settings, name: str, kind: str) -> list[Row]:
+    """One row per seed; those of a kind without chance are one and the same."""
+    protocol = load_protocol(settings.folder, name)
+    known = {"protocol": name, "group": bench_summary.group(name), "detector": kind}
+    flash = Flash(settings.board)
+    rows: list[Row] = []
+    for seed in range(settings.seeds):
+        row: Row = {**known, "seed": seed, "reason": None}
+        if rows and kind in WITHOUT_CHANCE:
+            rows.append({**rows[0], "seed": seed})
+            continue
+        try:
+            row |= _figures(settings, protocol, kind, seed, flash)
+        except CyberHansError as error:
+            row["reason"] = str(error)
+        rows.append(row)
+    return rows
+
+
+def _figures(settings: Settings, protocol: Protocol, kind: str, seed: int, flash: Flash) -> Row:
+    spec = spec_for(protocol, settings.size)
+    detector = train(protocol.train, kind=kind, spec=spec, false_alarm_rate=settings.false_alarm_rate, seed=seed,
+                     uncalibrated=True)  # fmt: skip
+    measured = evaluate(detector, protocol)
+    measured.pop("warnings")
+    facts = {"features": spec.features, "window_s": spec.window / spec.rate_hz, "threshold": detector.threshold}
+    return {**measured, **facts, "digest": detector.digest.hex(), **flash.measure(detector)}
+
+
+def spec_for(protocol: Protocol, size: str) -> Spec:
+    """The one rule: design() from the rate, channels and shortest segment of the training recordings."""
+    first = protocol.train[0]
+    return design(size, first.rate_hz, first.channels, min(part.segment_len for part in protocol.train))
+
+
+def _described(settings: Settings, protocols: str) -> dict[str, Any]:
+    return {
+        "dataset": settings.folder.name,
+        "protocols": protocols,
+        "seeds": settings.seeds,
+        "false_alarm_rate": settings.false_alarm_rate,
+        "rule": f"design({settings.size!r}, rate, channels, shortest training segment) for every protocol",
+        "board": settings.board,
+        "versions": {
+            "cyberhans": __version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        },
+    }

@@ -1,0 +1,123 @@
+"""What the rows of a bench come to: means over protocols and over groups of them, spread over seeds; and as text."""
+
+from __future__ import annotations
+
+import fnmatch
+import statistics
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+FIGURES = tuple(
+    prefix + name for prefix in ("", "decision_") for name in ("auc", "pauc10", "false_alarm_rate", "detection_rate")
+)
+# Protocols that count as one in the mean over groups: operating points of one machine, each with a single recording.
+TOGETHER = ("adxl356_point/*",)
+# Protocols that are measured but in no mean over groups: a sensor that was moved, which no detector here can know of,
+# and a data set that differs from its faults by its sampling rate.
+APART = ("ceiling_fan_shift/*", "cwru_smoke")
+
+
+def group(protocol: str) -> str | None:
+    """Which group a protocol belongs to, by its name: itself, what stands before its slash, or none."""
+    if any(fnmatch.fnmatchcase(protocol, pattern) for pattern in APART):
+        return None
+    together = any(fnmatch.fnmatchcase(protocol, pattern) for pattern in TOGETHER)
+    return protocol.split("/")[0] if together else protocol
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Row]:
+    """By detector: protocols and groups counted, those that could not be measured, and every figure's mean.
+
+    over_protocols: the mean over all protocols; over_groups: over the groups, each the mean of its protocols. Each is
+    taken for every seed by itself; told are mean, min, max and standard deviation (of the seeds, n - 1) of these.
+    groups: each group's figures, mean over its protocols and seeds. A protocol counts if every seed of it is measured.
+    """
+    return {kind: _of_kind([row for row in rows if row["detector"] == kind])
+            for kind in dict.fromkeys(row["detector"] for row in rows)}  # fmt: skip
+
+
+def _of_kind(rows: Sequence[Row]) -> Row:
+    failed = list(dict.fromkeys(row["protocol"] for row in rows if row["reason"]))
+    sound = [row for row in rows if row["protocol"] not in failed]
+    protocols = list(dict.fromkeys(row["protocol"] for row in sound))
+    members: dict[str, list[str]] = {}
+    for name in protocols:
+        if place := group(name):
+            members.setdefault(place, []).append(name)
+    by_place = {(row["protocol"], row["seed"]): row for row in sound}
+    seeds = sorted({row["seed"] for row in sound})
+
+    def mean(figure: str, seed: int, names: Sequence[str]) -> float:
+        return statistics.fmean(by_place[name, seed][figure] for name in names)
+
+    def over_groups(figure: str, seed: int) -> float:
+        return statistics.fmean(mean(figure, seed, names) for names in members.values())
+
+    sizes = [row["flash_bytes"] for row in sound if row["flash_bytes"] is not None]
+    return {
+        "protocols": len(protocols),
+        "not_measured": failed,
+        "over_protocols": {f: _spread([mean(f, seed, protocols) for seed in seeds]) for f in FIGURES},
+        "groups_counted": len(members),
+        "over_groups": {f: _spread([over_groups(f, seed) for seed in seeds] if members else []) for f in FIGURES},
+        "groups": {place: {f: statistics.fmean(mean(f, seed, names) for seed in seeds) for f in FIGURES}
+                   for place, names in members.items()},
+        "largest_flash_bytes": max(sizes, default=None),
+    }  # fmt: skip
+
+
+def _spread(values: Sequence[float]) -> Row | None:
+    """None without values."""
+    if not values:
+        return None
+    return {
+        "mean": statistics.fmean(values),
+        "min": min(values),
+        "max": max(values),
+        "std": statistics.stdev(values) if len(values) > 1 else 0.0,
+    }
+
+
+def lines(found: Row) -> Iterator[str]:
+    """The outcome of bench() for people: a line per protocol and detector, then what they come to."""
+    settings, rows = found["settings"], found["rows"]
+    width = max([len("protocol"), *(len(row["protocol"]) for row in rows)])
+    yield f"{settings['seeds']} seeds, false-alarm rate asked for {settings['false_alarm_rate']:g}; {settings['rule']}"
+    yield (f"{'protocol':<{width}} {'detector':<11} {'AUC':>5} {'min':>5}…{'max':<5} {'pAUC':>5} {'alarms':>6} "
+           f"{'found':>6}   {'10 s: AUC':>9} {'alarms':>6} {'found':>6} {'features':>8} {'flash B':>8}")  # fmt: skip
+    for name, kind in dict.fromkeys((row["protocol"], row["detector"]) for row in rows):
+        yield f"{name:<{width}} {kind:<11} " + _line(
+            [r for r in rows if (r["protocol"], r["detector"]) == (name, kind)]
+        )
+    yield "* uncalibrated: too few training windows for the rate. Mean over seeds; min…max over seeds."
+    for kind, told in found["summary"].items():
+        for what, count in (("protocols", told["protocols"]), ("groups", told["groups_counted"])):
+            yield f"{kind:<11} {f'mean over {count} {what}:':<24} " + _means(told[f"over_{what}"])
+    if reason := next((row["flash_reason"] for row in rows if row.get("flash_reason")), None):
+        yield f"No flash bytes: {reason}"
+
+
+def _line(rows: Sequence[Row]) -> str:
+    if reason := next((row["reason"] for row in rows if row["reason"]), None):
+        return f"not measured: {reason}"
+    mean = {figure: statistics.fmean(row[figure] for row in rows) for figure in FIGURES}
+    aucs = [row["auc"] for row in rows]
+    flash = [row["flash_bytes"] for row in rows if row["flash_bytes"] is not None]
+    alarms = f"{mean['false_alarm_rate']:.3f}{'*' if rows[0]['uncalibrated'] else ' '}"
+    return (
+        f"{mean['auc']:5.3f} {min(aucs):5.3f}…{max(aucs):5.3f} {mean['pauc10']:5.3f} {alarms:>6} "
+        f"{mean['detection_rate']:6.3f}   {mean['decision_auc']:9.3f} {mean['decision_false_alarm_rate']:6.3f} "
+        f"{mean['decision_detection_rate']:6.3f} {rows[0]['features']:8} {max(flash) if flash else '-':>8}"
+    )
+
+
+def _means(spreads: Row) -> str:
+    auc = spreads["auc"]
+    if auc is None:
+        return "-"
+    shown = [("pAUC", "pauc10"), ("alarms", "false_alarm_rate"), ("found", "detection_rate")]
+    shown += [("| 10 s: AUC", "decision_auc"), *((label, f"decision_{name}") for label, name in shown[1:])]
+    others = " ".join(f"{label} {spreads[name]['mean']:.3f}" for label, name in shown)
+    return f"AUC {auc['mean']:.4f} ({auc['min']:.4f}…{auc['max']:.4f}, std {auc['std']:.4f}) {others}"

@@ -1,0 +1,251 @@
+"""The bench: one rule for all protocols, figures that can be computed again from the scores, failures as rows."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import cyberhans
+from sklearn.metrics import roc_auc_score
+
+from conftest import ROOT
+from cyberhans.bench import bench, spec_for
+from cyberhans.bench_summary import FIGURES, group, lines, summary
+from cyberhans.dataset import load_protocol
+from cyberhans.errors import CyberHansError
+from cyberhans.train import train
+
+DEMO = ROOT / "recordings" / "demo"
+KINDS = ("gaussian", "forest")
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    """Two detectors and two seeds; the board is this computer, which can always build."""
+    return bench(DEMO, kinds=KINDS, seeds=2, board_name="native", jobs=2)
+
+
+def test_a_row_for_every_protocol_detector_and_seed(found: dict[str, Any]) -> None:
+    keys = [(row["protocol"], row["detector"], row["seed"]) for row in found["rows"]]
+    assert keys == [(name, kind, seed) for name in ("pump", "fan") for kind in KINDS for seed in (0, 1)]
+    for row in found["rows"]:
+        assert row["reason"] is None and all(0 <= row[figure] <= 1 for figure in FIGURES)
+        assert row["features"] == (126 if row["protocol"] == "pump" else 70)
+        assert row["windows"]["train"] > 49 and row["uncalibrated"] is False
+    assert found["settings"]["false_alarm_rate"] == 0.02 and "design('full'" in found["settings"]["rule"]
+
+
+def test_the_figures_are_those_of_the_scores(found: dict[str, Any]) -> None:
+    """Trained again and computed by other code, from the integers of the C core."""
+    row = next(row for row in found["rows"] if (row["protocol"], row["detector"], row["seed"]) == ("fan", "forest", 1))
+    protocol = load_protocol(DEMO, "fan")
+    spec = spec_for(protocol, "full")
+    detector = train(protocol.train, kind="forest", spec=spec, false_alarm_rate=0.02, seed=1)
+    assert (row["digest"], row["threshold"]) == (detector.digest.hex(), detector.threshold)
+    core = detector.core()
+    scores = [core.run(part.windows(spec)).score for part in protocol.test_normal + protocol.test_anomaly]
+    normal, anomaly = (np.concatenate(part) for part in (scores[: len(protocol.test_normal)],
+                                                         scores[len(protocol.test_normal) :]))  # fmt: skip
+    labels = np.repeat([0, 1], [len(normal), len(anomaly)])
+    assert row["auc"] == pytest.approx(roc_auc_score(labels, np.concatenate([normal, anomaly])), abs=1e-12)
+    assert row["pauc10"] == pytest.approx(
+        roc_auc_score(labels, np.concatenate([normal, anomaly]), max_fpr=0.1), abs=1e-12
+    )
+    assert row["false_alarm_rate"] == pytest.approx(np.mean(normal > detector.threshold))
+    assert row["detection_rate"] == pytest.approx(np.mean(anomaly > detector.threshold))
+    assert row["windows"]["normal"] == len(normal) and row["windows"]["anomaly"] == len(anomaly)
+    votes = round(10 / row["window_s"])
+    heard = [part[k : k + votes] for part in scores for k in range(0, max(len(part) - votes + 1, 1), votes)]
+    said = [2 * np.sum(part > detector.threshold) > len(part) for part in heard]
+    of_normal = row["decisions"]["normal"]
+    assert len(said) == of_normal + row["decisions"]["anomaly"]
+    assert row["decision_false_alarm_rate"] == pytest.approx(np.mean(said[:of_normal]))
+    assert row["decision_detection_rate"] == pytest.approx(np.mean(said[of_normal:]))
+
+
+def test_the_seed_matters_to_a_forest_and_not_to_a_gaussian(found: dict[str, Any]) -> None:
+    digests = {kind: {row["digest"] for row in found["rows"] if (row["protocol"], row["detector"]) == ("pump", kind)}
+               for kind in KINDS}  # fmt: skip
+    assert len(digests["gaussian"]) == 1 and len(digests["forest"]) == 2
+
+
+def test_flash_is_that_of_the_image(found: dict[str, Any], tmp_path: Path) -> None:
+    """Of the second seed too, which was not linked."""
+    from cyberhans.build import build
+
+    protocol = load_protocol(DEMO, "fan")
+    for row in found["rows"]:
+        if (row["protocol"], row["detector"]) != ("fan", "forest"):
+            continue
+        detector = train(protocol.train, kind="forest", spec=spec_for(protocol, "full"), false_alarm_rate=0.02,
+                         seed=row["seed"])  # fmt: skip
+        folder = detector.save(tmp_path / str(row["seed"])).folder
+        assert folder is not None
+        image = build(folder, "native", tmp_path / "image")
+        assert row["flash_bytes"] == pytest.approx(image.flash_bytes, abs=64)  # sections are padded
+        assert row["model_bytes"] == pytest.approx(image.shares["model"], abs=64)
+
+
+def test_means_over_protocols_groups_and_seeds() -> None:
+    def row(protocol: str, seed: int, auc: float) -> dict[str, Any]:
+        figures = {figure: 0.0 for figure in FIGURES} | {"auc": auc}
+        return {"protocol": protocol, "detector": "gaussian", "seed": seed, "reason": None, "flash_bytes": 9, **figures}
+
+    values = {"adxl356_point/a": (0.5, 0.7), "adxl356_point/b": (0.9, 0.9), "fan": (1.0, 0.6), "cwru_smoke": (0.1, 0.1)}
+    rows = [row(name, seed, pair[seed]) for name, pair in values.items() for seed in (0, 1)]
+    rows.append({**row("late", 0, 1.0)})
+    rows.append({"protocol": "late", "detector": "gaussian", "seed": 1, "reason": "too short"})
+    told = summary(rows)["gaussian"]
+    assert told["not_measured"] == ["late"] and told["protocols"] == 4 and told["groups_counted"] == 2
+    assert told["groups"]["adxl356_point"]["auc"] == pytest.approx(0.75)
+    seeds = [(0.7 + 1.0) / 2, (0.8 + 0.6) / 2]
+    assert told["over_groups"]["auc"] == pytest.approx(
+        {"mean": sum(seeds) / 2, "min": min(seeds), "max": max(seeds), "std": statistics.stdev(seeds)}
+    )
+    assert told["over_protocols"]["auc"]["max"] == pytest.approx(2.5 / 4)
+
+
+def test_nothing_measured_is_no_mean() -> None:
+    told = summary([{"protocol": "a", "detector": "forest", "seed": 0, "reason": "no"}])["forest"]
+    assert told["over_groups"]["auc"] is None and told["groups"] == {} and told["largest_flash_bytes"] is None
+
+
+def test_groups_by_name() -> None:
+    assert group("adxl356_point/1200rpm_00lb") == "adxl356_point"
+    assert group("adxl356_unseen_speed/0600") == "adxl356_unseen_speed/0600"
+    assert group("ceiling_fan_shift/low") is None and group("cwru_smoke") is None
+    assert group("anything") == "anything"
+
+
+@pytest.mark.recordings
+def test_the_29_protocols_of_the_real_set_are_18_groups(recordings: Path) -> None:
+    with open(recordings / "protocols.csv", newline="") as file:
+        names = {row["protocol"] for row in csv.DictReader(file)}
+    assert len(names) == 29
+    assert len({group(name) for name in names} - {None}) == 18
+
+
+def test_the_table(found: dict[str, Any]) -> None:
+    text = list(lines(found))
+    rows = [line for line in text if line.startswith(("pump", "fan"))]
+    assert len(rows) == 4 and len({len(line) for line in [*rows, text[1]]}) == 1  # aligned
+    assert any(line.startswith("forest      mean over 2 groups:") for line in text)
+    assert "No flash" not in "\n".join(text)
+
+
+def small_set(folder: Path, **change: str) -> Path:
+    """The fan of the demo set, with rows of protocols.csv changed or added."""
+    for path in DEMO.iterdir():
+        if path.name.startswith("fan"):
+            (folder / path.name).symlink_to(path)
+    (folder / "manifest.csv").write_text((DEMO / "manifest.csv").read_text())
+    rows = [line for line in (DEMO / "protocols.csv").read_text().splitlines() if not line.startswith("pump")]
+    (folder / "protocols.csv").write_text("\n".join([*rows, *change.values()]) + "\n")
+    return folder
+
+
+@pytest.mark.slow
+def test_what_cannot_be_measured_is_a_row_with_a_reason(tmp_path: Path) -> None:
+    """And what has too few windows for the rate is measured, as uncalibrated."""
+    parts = (("train_normal", "mon", 0, 0.15), ("test_normal", "tue", 0, 1), ("test_anomaly", "imbalance", 0, 1))
+    rows = "\n".join(f"short,{role},fan_{day}.wav,{start},{end}" for role, day, start, end in parts)
+    folder = small_set(tmp_path, rows=rows)
+    found = bench(folder, kinds=("gaussian",), board_name="native", jobs=1, false_alarm_rate=0.0001)
+    good, bad = found["rows"]
+    assert good["reason"] is None and good["uncalibrated"] is True
+    assert "are the least: record more" in bad["reason"] and "auc" not in bad
+    assert found["summary"]["gaussian"]["not_measured"] == ["short"]
+    assert any("not measured: " in line for line in lines(found))
+
+
+def test_without_a_compiler_for_the_board_there_are_no_flash_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cyberhans import flash
+
+    monkeypatch.setattr(flash, "toolchain_missing", lambda board: "arm-none-eabi-gcc not found: install it")
+    told = flash.Flash("netduinoplus2").measure(None)  # type: ignore[arg-type]
+    assert told == {"flash_bytes": None, "model_bytes": None,
+                    "flash_reason": "arm-none-eabi-gcc not found: install it"}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_command_gives_the_same_with_one_process(found: dict[str, Any]) -> None:
+    narrowed = ("--protocol", "f*", "--detector", "gaussian", "--board", "native")
+    outcome = cyberhans("bench", DEMO, *narrowed, "--jobs", 1, "--json")
+    told = json.loads(outcome.out)
+    assert set(told) == {"settings", "summary", "rows"} and outcome.err == ""
+    assert told["rows"] == [row for row in found["rows"] if row["detector"] == "gaussian"
+                            and row["protocol"] == "fan" and row["seed"] == 0]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((DEMO / "nowhere",), "protocols.csv: No such file or directory"),
+        ((DEMO, "--protocol", "tractor*"), "no protocol fits 'tractor*'; it has pump, fan"),
+        ((DEMO, "--detector", "svm"), "detector 'svm': choose autoencoder, forest, gaussian"),
+        ((DEMO, "--false-alarms", "0.9"), "false-alarm rate 0.9"),
+        ((DEMO, "--board", "toaster"), "unknown board 'toaster'"),
+    ],
+)
+def test_bad_requests_are_one_line(arguments: tuple[object, ...], words: str) -> None:
+    outcome = cyberhans("bench", *arguments)
+    assert outcome.code == 1 and words in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_a_missing_recording_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    (small_set(tmp_path) / "fan_wed.wav").unlink()
+    with pytest.raises(CyberHansError, match=r"fan_wed\.wav"):
+        bench(tmp_path, kinds=("gaussian",), board_name="native")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the children in /proc")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_when_it_is_stopped_no_process_stays(how: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cyberhans.cli", "bench", str(DEMO), "--seeds", "50", "--jobs", "2"]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                           env={**os.environ, "TMPDIR": str(tmp_path)})  # fmt: skip
+    children: set[int] = set()
+    deadline = time.monotonic() + 60
+    while len(children) < 3 and time.monotonic() < deadline:  # two workers, and what looks after them
+        children = set(_children(run.pid))
+        time.sleep(0.1)
+    assert len(children) >= 3
+    run.send_signal(how)
+    assert run.wait(60) != 0
+    deadline = time.monotonic() + 60
+    while (left := [pid for pid in children if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
+    assert run.stderr is not None and "Traceback" not in run.stderr.read()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+@pytest.mark.recordings
+@pytest.mark.slow
+def test_real_machines(recordings: Path) -> None:
+    """Reduced: five protocols, one seed. The whole is `cyberhans bench RECORDINGS --seeds 5`."""
+    found = bench(recordings, protocols="*_*/[bl]*", board_name="native")  # bearings, and the fan at low speed
+    told = {(row["protocol"], row["detector"]): row for row in found["rows"]}
+    assert {name for name, _ in told} >= {"run_to_failure/bearing1_2", "ceiling_fan/low"}
+    for name in ("run_to_failure/bearing1_2", "ceiling_fan/low"):
+        for kind in ("autoencoder", "forest", "gaussian"):
+            assert told[name, kind]["auc"] > 0.97, (name, kind)
+            assert told[name, kind]["decision_auc"] == pytest.approx(1)
+    assert told["run_to_failure/bearing1_2", "gaussian"]["decisions"] == {"normal": 37, "anomaly": 6}  # of 7 snapshots
