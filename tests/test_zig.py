@@ -103,7 +103,7 @@ def test_the_estimate_is_never_below_and_at_most_a_tenth_above(name: str, compil
     assert made.ram_bytes <= made.estimated["ram_bytes"] <= 1.1 * made.ram_bytes
     assert image_sizes(made.image) == (made.flash_bytes, made.ram_bytes)
     assert sum(made.shares.values()) == made.flash_bytes and min(made.shares.values()) > 0
-    assert made.ram_shares["work_memory"] > made.ram_bytes / 2 and made.ram_shares["core"] == 0
+    assert made.ram_shares["work_memory"] > 3000 and made.ram_shares["core"] == 0
 
 
 @pytest.mark.emulator
