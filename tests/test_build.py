@@ -501,7 +501,8 @@ def test_the_stack_in_use_is_what_the_analysis_found(
         used = used_stack(made, monitor, tmp_path / "stack.bin")
     assert made.stack_bytes is not None
     found = made.stack_bytes - MARGIN_BYTES
-    assert 0.9 * found <= used <= found
+    least = 0.75 if name.startswith("virt") else 0.9  # a trap's large frame seldom comes at the deepest moment
+    assert least * found <= used <= found, (used, found)
 
 
 # --- the ports
