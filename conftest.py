@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -57,28 +58,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the parity tests compared, board by board: the figures of the README."""
-    windows: Counter[str] = Counter()
-    bits: Counter[str] = Counter()
-    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
-        told = dict(report.user_properties)
-        if report.when == "call" and "parity_board" in told:
-            windows[told["parity_board"]] += told["parity_windows"]
-            bits[told["parity_board"]] += told["parity_differing_bits"]
-    for board in sorted(windows):
-        terminalreporter.write_line(f"parity on {board}: {windows[board]} windows, {bits[board]} differing bits")
-    _tell_figures(terminalreporter)
+    """The figures that tests recorded: of the parity tests a table, by board and compiler; of others a line each."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    told = [report.user_properties for report in reports if report.when == "call"]
+    _tell_parity(terminalreporter, [dict(properties) for properties in told])
+    _tell_figures(terminalreporter, [item for properties in told for item in properties])
 
 
-def _tell_figures(terminalreporter: pytest.TerminalReporter) -> None:
+def _tell_parity(terminalreporter: pytest.TerminalReporter, told: list[dict[str, Any]]) -> None:
+    windows: Counter[tuple[str, str, str]] = Counter()
+    bits: Counter[tuple[str, str]] = Counter()
+    for row in told:
+        if "parity_pair" in row:
+            board, compiler = row["parity_pair"]
+            windows[board, compiler, row["parity_way"]] += row["parity_windows"]
+            bits[board, compiler] += row["parity_differing_bits"]
+    if bits:
+        terminalreporter.write_line("| board | compiler | windows from a file | over the link | differing bits |")
+        terminalreporter.write_line("|---|---|---:|---:|---:|")
+    for board, compiler in bits:
+        counts = " | ".join(f"{windows[board, compiler, way]:,}" for way in ("file", "link"))
+        terminalreporter.write_line(f"| {board} | {compiler} | {counts} | {bits[board, compiler]} |")
+
+
+def _tell_figures(terminalreporter: pytest.TerminalReporter, told: list[tuple[str, Any]]) -> None:
     """What tests recorded as `total NAME` is added up over all of them; of `worst NAME` the largest is told."""
     figures: dict[str, float] = {}
-    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
-        for name, value in report.user_properties if report.when == "call" else ():
-            kind, _, what = name.partition(" ")
-            if kind in ("total", "worst") and what:
-                before = figures.get(what, 0)
-                figures[what] = before + value if kind == "total" else max(before, value)
+    for name, value in told:
+        kind, _, what = name.partition(" ")
+        if kind in ("total", "worst") and what:
+            before = figures.get(what, 0)
+            figures[what] = before + value if kind == "total" else max(before, value)
     for what, value in sorted(figures.items()):
         terminalreporter.write_line(f"{what}: {value}")
 

@@ -1,4 +1,7 @@
-"""The whole path on real recordings: train, build, run on every board, and demand 0 differing bits."""
+"""The whole path on real recordings: train, build, run on each board by each compiler, and demand 0 differing bits.
+
+`make parity` takes every test window of four protocols and prints the table of the README.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,49 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cyberhans.boards import boards
+from cyberhans.boards import COMPILERS, boards
 from cyberhans.build import build
 from cyberhans.dataset import Protocol, load_protocol
 from cyberhans.detector import Detector
-from cyberhans.spec import SIZES, Spec, design, size_for_ram
+from cyberhans.device import open_device
+from cyberhans.spec import SIZES, design, size_for_ram
 from cyberhans.train import train
-from cyberhans.verify import adversarial_windows, gather_windows, verify_on
+from cyberhans.verify import adversarial_windows, gather_windows, verify
 
+Record = Callable[[str, object], None]
 ENDURANCE = bool(os.environ.get("CYBERHANS_ENDURANCE"))
 DETECTORS = ("gaussian", "autoencoder", "forest")
-# Each protocol with the largest Spec it is learnt with, where the board has the memory; and the windows taken of each
-# test recording, so that all give a few dozen per board and detector. So every size runs on every board that holds it.
+# Each protocol with the largest Spec it is learnt with, where the board has the memory: so every size runs on every
+# board that holds it; and the windows taken of each test recording in the ordinary run: a few dozen in all.
 PROTOCOLS = {
-    "engine_idle/car01": ("full", 6),
+    "engine_idle/car01": ("full", 2),
     "adxl356_pooled": ("full", 1),
     "cwru_smoke": ("small", 12),
     "ceiling_fan/low": ("tiny", 40),
 }
-OVER_THE_LINK = "ceiling_fan/low"  # short windows: the others go by semihosting
-BOARDS = [pytest.param(row.name, marks=pytest.mark.emulator if row.bare else ()) for row in boards()]
+FOR_BOTH_COMPILERS = "adxl356_pooled"  # in the ordinary run the second compiler has one protocol
+LINK_PROTOCOL, LINK_WINDOWS = "ceiling_fan/low", 40  # short windows; of each of two recordings
+ROWS = {row.name: row for row in boards()}
+
+
+def cases(*columns: tuple[str, ...]) -> list[Any]:
+    """Parameters from tuples that begin with a board's name: all but `native` are marked as emulated."""
+    return [
+        pytest.param(*values, id="-".join(values), marks=[pytest.mark.emulator] if ROWS[values[0]].bare else [])
+        for values in columns
+    ]
+
+
+PAIRS = [(name, compiler) for name in ROWS for compiler in COMPILERS]
+FROM_A_FILE = [
+    (*pair, protocol) for pair in PAIRS for protocol in PROTOCOLS
+    if ENDURANCE or pair[1] == "gcc" or protocol == FOR_BOTH_COMPILERS
+]  # fmt: skip
 pytestmark = [pytest.mark.recordings, pytest.mark.slow]
 
 
@@ -44,38 +66,44 @@ def learn(folder: Path, protocol: str, kind: str, size: str) -> tuple[Detector, 
     return detector.save(Path(tempfile.mkdtemp(prefix="parity-")) / "detector"), part
 
 
-def windows_of(part: Protocol, spec: Spec, most: int) -> np.ndarray:
-    """Real test windows, normal and anomalous, then the adversarial ones."""
-    real = gather_windows(part.test_normal + part.test_anomaly, spec, most * (25 if ENDURANCE else 1))
-    return np.concatenate([real, adversarial_windows(spec)])
+def size_on(name: str, protocol: str) -> str:
+    """The smaller of the protocol's largest Spec and of what the board holds."""
+    return min(PROTOCOLS[protocol][0], size_for_ram(ROWS[name].ram_bytes), key=SIZES.index)
 
 
-def size_on(name: str, largest: str) -> str:
-    """The smaller of a Spec's size and of what the board holds."""
-    held = size_for_ram(next(row.ram_bytes for row in boards() if row.name == name))
-    return min(largest, held, key=SIZES.index)
-
-
-@pytest.mark.parametrize("board", BOARDS)
-@pytest.mark.parametrize("kind", DETECTORS)
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_bit_of_every_window(
-    recordings: Path,
-    protocol: str,
-    kind: str,
-    board: str,
-    tmp_path: Path,
-    record_property: Callable[[str, object], None],
+def compare(
+    learnt: tuple[Detector, Protocol], most: int | None, pair: tuple[str, str], bulk: bool, out: Path, record: Record
 ) -> None:
-    largest, most = PROTOCOLS[protocol]
-    detector, part = learn(recordings, protocol, kind, size_on(board, largest))
-    windows, bulk = windows_of(part, detector.spec, most), protocol != OVER_THE_LINK
+    """Real test windows, normal and anomalous, `most` of each recording, then the adversarial ones."""
+    detector, part = learnt
     assert detector.folder
-    built = build(detector.folder, board, tmp_path)
-    outcome = verify_on(f"board:{board}", detector, windows, image=built.image, bulk=bulk)
-    record_property("parity_board", f"{board}, {'from a file' if bulk else 'over the link'}")
-    record_property("parity_windows", outcome.windows)
-    record_property("parity_differing_bits", sum(outcome.differing_bits.values()))
+    real = gather_windows(part.test_normal + part.test_anomaly, detector.spec, most)
+    windows = np.concatenate([real, adversarial_windows(detector.spec)])
+    image = build(detector.folder, pair[0], out, compiler=pair[1]).image
+    with open_device(f"board:{pair[0]}", image=image) as device:
+        outcome = verify(detector, windows, device, bulk=bulk)
+    record("parity_pair", pair)
+    record("parity_way", "file" if bulk else "link")
+    record("parity_windows", outcome.windows)
+    record("parity_differing_bits", sum(outcome.differing_bits.values()))
     assert outcome.first_difference is None
     assert outcome.equal and outcome.windows == len(windows)
-    assert (outcome.instructions is None) == (board == "native")
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+@pytest.mark.parametrize(("name", "compiler", "protocol"), cases(*FROM_A_FILE))
+def test_every_bit_of_every_window(
+    recordings: Path, protocol: str, kind: str, name: str, compiler: str, tmp_path: Path, record_property: Record
+) -> None:
+    most = None if ENDURANCE else PROTOCOLS[protocol][1]
+    learnt = learn(recordings, protocol, kind, size_on(name, protocol))
+    compare(learnt, most, (name, compiler), True, tmp_path, record_property)
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+@pytest.mark.parametrize(("name", "compiler"), cases(*PAIRS))
+def test_every_bit_over_the_link(
+    recordings: Path, kind: str, name: str, compiler: str, tmp_path: Path, record_property: Record
+) -> None:
+    learnt = learn(recordings, LINK_PROTOCOL, kind, size_on(name, LINK_PROTOCOL))
+    compare(learnt, LINK_WINDOWS, (name, compiler), False, tmp_path, record_property)

@@ -86,7 +86,7 @@ int main(void)
     MEASURE("long", spin(LONG_LOOP));
     MEASURE("spectrum", hans_spectrum(frame, hans.frame, hans.cells));
     MEASURE("bands", hans_bands(frame, hans.cells, hans.features));
-    MEASURE("level", hans_moments_add(hans.level, hans.frame, frame->length / 2, 0));
+    MEASURE("level", hans_moments_add(hans.level, hans.frame, frame->length / 2));
     MEASURE("features", hans_collect(&hans));
     MEASURE("score", HANS_DETECTOR_MODEL.entry(hans.features, hans.parts));
     hans_restart(&hans);

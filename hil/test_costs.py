@@ -1,0 +1,124 @@
+"""`make bench` and `make size`: that they count rightly, and that the figures stay within their budgets."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cyberhans.boards import board, boards, missing
+from cyberhans.errors import CyberHansError
+from hil import bench, size
+
+BARE = [row.name for row in boards() if row.bare]
+# Instructions: a spectrum of 1024 points (taper, transform, power), and a window of 200 frames.
+SPECTRUM_BUDGET = {"netduinoplus2": 60_000, "mps2-an385": 56_000, "microbit": 137_000, "virt-rv32imac": 56_000}
+WINDOW_BUDGET = {"netduinoplus2": 16_000_000, "microbit": 39_000_000}
+FLASH_BUDGET = 10_240  # bytes of the core's code and of its tables for one frame length of 1024, on Cortex-M4F
+
+
+@functools.cache
+def measured(name: str) -> dict[str, Any]:
+    if lacking := missing(board(name)):
+        pytest.skip(lacking)
+    with tempfile.TemporaryDirectory() as scratch:
+        return bench.bench(board(name), "gaussian", Path(scratch))
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BARE)
+def test_a_window_is_the_sum_of_its_stages(name: str) -> None:
+    row = measured(name)
+    frames = bench.FRAMES * sum(row[stage] for stage in ("spectrum", "bands", "level"))
+    parts = frames + row["features"] + row["score"]
+    assert (
+        parts < row["window"] < 1.2 * parts
+    )  # the rest: samples into the frame (memcpy is the library's), sums over frames
+    assert 2000 <= row["loop"] <= 2004
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+def test_a_count_is_the_same_again(tmp_path: Path) -> None:
+    """To the instruction, but for the rounding of a tick."""
+    again = bench.bench(board("microbit"), "gaussian", tmp_path)
+    for stage in ("spectrum", "bands", "level", "features", "score"):
+        assert abs(again[stage] - measured("microbit")[stage]) <= 1
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPECTRUM_BUDGET)
+def test_a_spectrum_stays_within_its_budget(name: str) -> None:
+    assert measured(name)["spectrum"] <= SPECTRUM_BUDGET[name]
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WINDOW_BUDGET)
+def test_a_window_stays_within_its_budget(name: str) -> None:
+    row = measured(name)
+    assert row["window"] - row["score"] <= WINDOW_BUDGET[name]
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+def test_the_core_and_its_tables_stay_small() -> None:
+    row = measured("netduinoplus2")
+    assert row["code"] + row["tables"] <= FLASH_BUDGET
+
+
+@pytest.mark.emulator
+def test_a_wrong_clock_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {name: 1000 for name in (*bench.STAGES, "score", "long")} | {"empty": 1, "short": 2 * 2048 + 1}
+    monkeypatch.setattr(bench, "_listen", lambda board, image: said)
+    with pytest.raises(CyberHansError, match="a loop of 2000 instructions read 4000: check tick_hz"):
+        bench.counts(board("microbit"), Path("image"))
+
+
+def row(name: str = "microbit", **changed: int) -> dict[str, Any]:
+    numbers = dict.fromkeys(size.COLUMNS, 100) | changed
+    return {"board": name, "detector": "forest", "spec": "small", **numbers}
+
+
+def test_differences_are_told_by_column() -> None:
+    lines = size.differences([row(flash=110, app=97), row("new")], [row(), row("old")])
+    assert lines[0].split() == ["microbit", "forest", "small", "+10", *"...", "-3", *".....", "+10.00%"]
+    assert lines[1].split()[-1] == "new" and lines[2].split()[0] == "old" and lines[2].split()[-1] == "gone"
+
+
+def test_a_commit_without_sizes_is_one_line() -> None:
+    with pytest.raises(CyberHansError, match=r"^git worktree add .*no-such-commit: .*no-such-commit"):
+        size.rows_of_commit("no-such-commit")
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+def test_flash_is_the_sum_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(size, "boards", lambda: (board("microbit"),))
+    rows = list(size.rows(note=lambda text: None))
+    assert [row["detector"] for row in rows] == list(size.DETECTORS)
+    for row in rows:
+        assert row["flash"] == sum(row[name] for name in size.COLUMNS[1:-2])
+
+
+def test_another_commit_is_measured_by_its_own_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[list[str], Path]] = []
+
+    def answer(command: list[str], folder: Path) -> str:
+        asked.append((command, folder))
+        if command[:3] == ["git", "worktree", "add"]:
+            (Path(command[-2]) / "hil").mkdir(parents=True)
+            (Path(command[-2]) / "hil" / "size.py").touch()
+        return "[]"
+
+    monkeypatch.setattr(size, "_run", answer)
+    assert size.rows_of_commit("HEAD") == []
+    add, measure, remove = asked
+    assert measure == ([sys.executable, "-m", "hil.size", "--json"], Path(add[0][-2]))
+    assert remove[0][:3] == ["git", "worktree", "remove"]  # nothing is left behind
