@@ -103,7 +103,7 @@ static void add_leaps(struct hans_moments *moments, struct extremes *extremes, c
 {
     struct sums sums = {0};
     for (; x < end; x++) {
-        int32_t u = x[0] - x[-1];
+        int32_t u = (int32_t)x[0] - x[-1];
         uint32_t square = (uint32_t)u * (uint32_t)u;
         sums.s1 += u;
         sums.s2 += square;
@@ -120,7 +120,7 @@ static void add_steps(struct hans_moments *moments, struct extremes *extremes, c
     int16_t steps[BLOCK], *step = steps;
     uint32_t reach = 0;
     for (const int16_t *next = x; next < end; next++) {
-        int32_t u = next[0] - next[-1];
+        int32_t u = (int32_t)next[0] - next[-1];
         reach |= (uint32_t)(u + 32768); /* stays below 65536 as long as all fit an int16 */
         *step++ = (int16_t)u;
     }
@@ -136,7 +136,7 @@ void hans_moments_add_steps(struct hans_moments *moments, const int16_t *x, size
     if (count == 0) {
         return;
     }
-    struct extremes extremes = {x[0] - x[-1], 0};
+    struct extremes extremes = {(int32_t)x[0] - x[-1], 0};
     for (; count > BLOCK; x += BLOCK, count -= BLOCK) {
         add_steps(moments, &extremes, x, x + BLOCK);
     }
