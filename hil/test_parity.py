@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from counts import ENDURANCE
 
 from cyberhans.boards import COMPILERS, boards
 from cyberhans.build import build
@@ -25,7 +25,6 @@ from cyberhans.train import train
 from cyberhans.verify import adversarial_windows, gather_windows, verify
 
 Record = Callable[[str, object], None]
-ENDURANCE = bool(os.environ.get("CYBERHANS_ENDURANCE"))
 DETECTORS = ("gaussian", "autoencoder", "forest")
 # Each protocol with the largest Spec it is learnt with, where the board has the memory: so every size runs on every
 # board that holds it; and the windows taken of each test recording in the ordinary run: a few dozen in all.

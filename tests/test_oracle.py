@@ -11,6 +11,7 @@ import numpy as np
 import oracle
 import pytest
 import toy_detector
+from counts import full
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from cyberhans.core import Core, Stage, _Verdict
 from cyberhans.spec import FRAME_LENGTHS, SIZES, Family, Frame, Spec, design
 
 SPECS = inputs.specs()
-RANDOM_PER_SPEC = 240
+RANDOM_PER_SPEC = full(240, 2_400)
 REAL_PER_RECORDING = 36
 
 
@@ -109,7 +110,7 @@ def test_adversarial_windows_give_the_same_bits_in_every_stage(lengths: tuple[in
 @pytest.mark.parametrize("frame", inputs.frames_at_the_bounds(), ids=lambda frame: f"{frame.length}-{frame.bands}")
 def test_band_edges_at_their_bounds_give_the_same_bits(frame: Frame) -> None:
     spec = Spec(16_000_000, 1, frame.length + 100, frame.length + 100, Family.SPREAD, (frame,))
-    compare(spec, inputs.random_windows(100, spec.window, 1, seed=frame.length + frame.bands))
+    compare(spec, inputs.random_windows(full(100, 1_000), spec.window, 1, seed=frame.length + frame.bands))
 
 
 def test_the_shortest_window_gives_the_same_bits() -> None:
@@ -131,7 +132,7 @@ def test_the_longest_window_gives_the_same_bits() -> None:
     compare(spec, np.array(rows).astype(np.int16)[:, :, np.newaxis])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=full(60, 2_000), deadline=None)
 @given(st.lists(st.sampled_from([0, 1, -1, 2, -2, 181, -182, 32767, -32768]), min_size=3, max_size=96))
 def test_any_pattern_of_extremes_gives_the_same_bits(pattern: list[int]) -> None:
     spec = inputs.spec_for((64, 128), 2, Family(7), "mel", 200, 200)
