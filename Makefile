@@ -9,7 +9,7 @@ COMMIT  ?= HEAD
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fast endurance bench size size-diff tools clean
+.PHONY: help demo test check lint fast parity endurance bench size size-diff tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,8 +30,11 @@ lint: $(VENV)/.tested ## ruff, mypy
 fast: $(VENV)/.tested
 	$(PYTEST) -n $(WORKERS) -m "not emulator and not slow"
 
-endurance: $(VENV)/.tested ## the long tests with their full counts
-	CYBERHANS_ENDURANCE=1 $(PYTEST)
+parity: $(VENV)/.tested ## every test window of four protocols, on every board by every compiler: the README's table
+	CYBERHANS_ENDURANCE=1 $(PYTEST) -n $(WORKERS) --dist worksteal hil/test_parity.py
+
+endurance: $(VENV)/.tested ## every long test with its full count; hil/README.md holds the last figures
+	CYBERHANS_ENDURANCE=1 $(PYTEST) -n $(WORKERS) --dist worksteal
 
 bench: $(VENV)/.ready ## instructions of each stage on each emulated board, and bytes; BENCH="--json", or boards' names
 	$(BIN)/python -m hil.bench $(BENCH)

@@ -13,7 +13,7 @@ from command import cyberhans
 from conftest import ROOT
 from cyberhans import __version__
 
-VERBS = ("boards", "simulate", "inspect", "train", "evaluate", "build", "verify", "demo")
+VERBS = ("boards", "simulate", "inspect", "train", "evaluate", "build", "verify", "bench", "demo")
 HEAVY = ("sklearn", "pandas", "scipy", "emlearn")
 
 

@@ -88,7 +88,7 @@ def test_a_difference_that_rounding_hides_is_still_named(tmp_path: Path) -> None
 def test_a_difference_in_a_later_window_only_is_traced_there(tmp_path: Path) -> None:
     """A fault that full scale alone awakes."""
     frames = np.concatenate((windows(), np.full_like(windows()[:1], -32768)))
-    change = ("core/hans.c", "x[i] = *from;", "x[i] = *from == -32768 ? -32767 : *from;")
+    change = ("core/hans.c", "*x++ = *samples;", "*x++ = *samples == -32768 ? -32767 : *samples;")
     outcome = outcome_of(changed(tmp_path, "native", *change), "native", frames)
     first = outcome.first_difference
     assert first and (first.window, first.stage, first.item, first.index) == (4, "samples", 0, 0)

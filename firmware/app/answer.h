@@ -6,7 +6,7 @@
 
 #include "link.h"
 
-#define FIRMWARE_VERSION "0.1.0" /* of the package cyberhans */
+#define FIRMWARE_VERSION "0.2.0" /* of the package cyberhans */
 
 void answer(const struct link_packet *packet);
 

@@ -27,7 +27,7 @@ int stm32_is_whole(void)
     return (REGISTER(stm32.rcc) & 1u << 1) != 0;
 }
 
-void stm32_wait(volatile uint32_t *address, uint32_t mask, uint32_t value)
+void stm32_wait(const volatile uint32_t *address, uint32_t mask, uint32_t value)
 {
     for (int round = 0; round < PATIENCE && (*address & mask) != value; round++)
         ;

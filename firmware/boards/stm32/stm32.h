@@ -16,7 +16,7 @@ extern const struct stm32 stm32;
 int stm32_is_whole(void);
 
 /* Wait until (*address & mask) == value, at most some milliseconds. */
-void stm32_wait(volatile uint32_t *address, uint32_t mask, uint32_t value);
+void stm32_wait(const volatile uint32_t *address, uint32_t mask, uint32_t value);
 
 /* 115200 baud, 8 N 1, with the receive interrupt; clocks and pins are ready. `clock_hz`: the clock of APB2. */
 void stm32_start_serial(uint32_t clock_hz);
