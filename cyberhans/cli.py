@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ import typer
 
 from cyberhans import __version__
 from cyberhans.errors import CyberHansError
+from cyberhans.printing import print_json, tell
 
 if TYPE_CHECKING:
     from cyberhans.recording import Recording
@@ -56,7 +56,7 @@ def boards(as_json: Json = False) -> None:
 
     rows = [rooms.describe(board) for board in rooms.boards()]
     if as_json:
-        return _print_json(rows)
+        return print_json(rows)
     for row in rows:
         memory = (
             f"{row['flash_bytes'] // 1024} KiB flash, {row['ram_bytes'] // 1024} KiB RAM" if row["ram_bytes"] else ""
@@ -85,7 +85,7 @@ def simulate(
     )
     save_recording(recording, out)
     told = {"file": str(out), "samples": len(recording.samples), "rate_hz": recording.rate_hz, "synthetic": True}
-    _tell(told, as_json)
+    tell(told, as_json)
 
 
 @app.command()
@@ -99,9 +99,9 @@ def inspect(
 
     seen = [look(load_recording(path)) for path in files]
     if as_json:
-        return _print_json(seen)
+        return print_json(seen)
     for row in seen:
-        _tell(row, False)
+        tell(row, False)
 
 
 @app.command()
@@ -130,7 +130,7 @@ def train(
     made = fit(normal, kind=detector, spec=_choose_spec(spec, normal, board), false_alarm_rate=false_alarms, seed=seed,
                uncalibrated=uncalibrated)  # fmt: skip
     made.save(out)
-    _tell({"detector": str(out), **made.summary()}, as_json)
+    tell({"detector": str(out), **made.summary()}, as_json)
 
 
 @app.command()
@@ -145,7 +145,7 @@ def evaluate(
     from cyberhans.detector import load_detector
     from cyberhans.evaluate import evaluate as measure
 
-    _tell(measure(load_detector(folder), load_protocol(dataset, protocol)), as_json)
+    tell(measure(load_detector(folder), load_protocol(dataset, protocol)), as_json)
 
 
 @app.command()
@@ -169,7 +169,7 @@ def bench(
         board_name=board, jobs=jobs, note=_progress if sys.stderr.isatty() else lambda done, of, what: None,
     )  # fmt: skip
     if as_json:
-        return _print_json(found)
+        return print_json(found)
     for line in lines(found):
         typer.echo(line)
 
@@ -185,7 +185,7 @@ def build(
     """Build a board's firmware with this detector, and say what it takes."""
     from cyberhans.build import build as make
 
-    _tell(make(folder, board, out, compiler=compiler).to_dict(), as_json)
+    tell(make(folder, board, out, compiler=compiler).to_dict(), as_json)
 
 
 @app.command()
@@ -213,7 +213,7 @@ def verify(
     outcome = verify_on(
         device, load_detector(folder), recordings, image=image, compiler=compiler, limit=windows, bulk=bulk
     )
-    _tell(outcome.to_dict(), as_json)
+    tell(outcome.to_dict(), as_json)
     if not outcome.equal:
         raise typer.Exit(1)
 
@@ -234,7 +234,7 @@ def demo(
             typer.echo(line(row) if rows else f"{HEADER}\n{line(row)}")
         rows.append(row)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     if not all(row["equal"] for row in rows):
         raise typer.Exit(1)
 
@@ -277,32 +277,6 @@ def _choose_spec(name: str, recordings: tuple[Recording, ...], board_name: str) 
 def _progress(done: int, of: int, what: str) -> None:
     """One line on standard error that is written over, and gone when all is done."""
     typer.echo(f"\r\033[K{f'{done}/{of} {what}' if done < of else ''}", nl=False, err=True)
-
-
-def _tell(row: dict[str, Any], as_json: bool) -> None:
-    """A flat report: JSON, or one aligned line per field, nested fields indented."""
-    if as_json:
-        return _print_json(row)
-    if row.get("uncalibrated"):
-        typer.secho("UNCALIBRATED: the threshold rests on too few windows; treat every verdict as a hint.", fg="yellow")
-    for warning in row.get("warnings", ()):
-        typer.secho(f"Warning: {warning}", fg="yellow")
-    _print_fields({key: value for key, value in row.items() if key != "warnings"}, "")
-
-
-def _print_fields(row: dict[str, Any], indent: str) -> None:
-    width = max((len(str(key)) for key in row), default=0)
-    for key, value in row.items():
-        if isinstance(value, dict):
-            typer.echo(f"{indent}{key}")
-            _print_fields(value, indent + "  ")
-        else:
-            shown = f"{value:.4f}" if isinstance(value, float) and abs(value) < 1000 else value
-            typer.echo(f"{indent}{key!s:<{width}}  {'-' if shown is None else shown}")
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2))
 
 
 def main() -> None:

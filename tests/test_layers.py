@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 
 # From the top; a room imports from lower layers, or from its own. A new room must be given a place here.
 LAYERS = (
-    ("cli",),
+    ("cli", "printing"),
     ("demo", "bench", "bench_summary", "train", "verify", "evaluate"),
     ("flash", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),

@@ -1,0 +1,35 @@
+"""What a verb tells, on standard output: JSON, or lines for people."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+
+def tell(row: dict[str, Any], as_json: bool) -> None:
+    """A flat report: JSON, or one aligned line per field, nested fields indented."""
+    if as_json:
+        return print_json(row)
+    if row.get("uncalibrated"):
+        typer.secho("UNCALIBRATED: the threshold rests on too few windows; treat every verdict as a hint.", fg="yellow")
+    for warning in row.get("warnings", ()):
+        typer.secho(f"Warning: {warning}", fg="yellow")
+    _print_fields({key: value for key, value in row.items() if key != "warnings"}, "")
+
+
+def _print_fields(row: dict[str, Any], indent: str) -> None:
+    width = max((len(str(key)) for key in row), default=0)
+    for key, value in row.items():
+        if isinstance(value, dict):
+            typer.echo(f"{indent}{key}")
+            _print_fields(value, indent + "  ")
+        else:
+            shown = f"{value:.4f}" if isinstance(value, float) and abs(value) < 1000 else value
+            typer.echo(f"{indent}{key!s:<{width}}  {'-' if shown is None else shown}")
+
+
+def print_json(value: Any) -> None:
+    """On standard output, and nothing else there."""
+    typer.echo(json.dumps(value, indent=2))
