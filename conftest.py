@@ -74,6 +74,7 @@ def _tell_parity(terminalreporter: pytest.TerminalReporter, told: list[dict[str,
             windows[board, compiler, row["parity_way"]] += row["parity_windows"]
             bits[board, compiler] += row["parity_differing_bits"]
     if bits:
+        terminalreporter.write_line("")
         terminalreporter.write_line("| board | compiler | windows from a file | over the link | differing bits |")
         terminalreporter.write_line("|---|---|---:|---:|---:|")
     for board, compiler in bits:

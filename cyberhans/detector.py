@@ -188,7 +188,7 @@ def load_detector(folder: str | Path) -> Detector:
         files = {name: _read_unchanged(folder / name, digest) for name, digest in fields["files"].items()}
         arrays = {name[:-4]: np.load(io.BytesIO(data)) for name, data in files.items() if name.endswith(".npy")}
         detector = Detector(
-            spec=spec_from_dict(fields["spec"]),
+            spec=_spec_of(fields["spec"], described),
             model=Model(text=files["model.c"].decode(), **fields["model"]),
             golden=arrays.pop("golden"),
             golden_features=arrays.pop("golden_features"),
@@ -197,11 +197,13 @@ def load_detector(folder: str | Path) -> Detector:
             folder=folder,
             **{name: fields[name] for name in ("kind", "threshold", "uncalibrated", "false_alarm_rate", "provenance")},
         )
-        stated = fields["digests"]
+        stated = dict(fields["digests"])
         for name in ("tables.c", "detector.c", "detector.h"):
             files[name]  # what is compiled must be among the files that were compared
     except (AttributeError, KeyError, TypeError, ValueError) as wrong:
         raise CyberHansError(f"{described}: a field is missing or wrong ({wrong}); train again") from None
+    if not isinstance(detector.threshold, int) or not -(2**31) <= detector.threshold < 2**31:
+        raise CyberHansError(f"{described}: threshold {detector.threshold} is no int32; train again")
     found = {"spec": detector.spec.digest, "model": detector.model.digest, "detector": detector.digest}
     for name, digest in found.items():
         if stated.get(name) != digest.hex():
@@ -209,12 +211,19 @@ def load_detector(folder: str | Path) -> Detector:
     return detector
 
 
+def _spec_of(fields: dict[str, Any], described: Path) -> Spec:
+    try:
+        return spec_from_dict(fields)
+    except CyberHansError as wrong:
+        raise CyberHansError(f"{described}: {wrong}; if an older version made it, train again") from None
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         fields = json.loads(path.read_text())
     except OSError as error:
         raise CyberHansError(f"{path}: {error.strerror}; give a folder that `cyberhans train` has made") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CyberHansError(f"{path}: not JSON ({error}); train again") from None
     if not isinstance(fields, dict) or fields.get("schema") != SCHEMA:
         raise CyberHansError(f"{path}: not a detector of schema {SCHEMA}; train again with this version")

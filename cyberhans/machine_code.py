@@ -33,8 +33,13 @@ def read_thumb(code: bytes, data: Sequence[tuple[int, int]], relocated: Collecti
         register = first >> 3 & 15
         if first & 0xFF87 == 0x4780:  # BLX
             found.indirect = True
-        elif first & 0xFF87 == 0x4700 and register != 14:  # BX; `pop {r3}; bx r3` is a return
-            found.indirect |= not popped >> register & 1
+        elif first & 0xFF87 == 0x4700:  # BX; `pop {r3}; bx r3` is a return
+            found.indirect |= register != 14 and not popped >> register & 1
+            popped = 0
+        elif first & 0xFF87 == 0x4687 and register != 14:  # MOV pc
+            found.jumping = True
+        elif popped & 1 << 15:  # a return: what follows is another path
+            popped = 0
         elif first & 0xF800 == 0xF000 and second & 0xD000 == 0xD000:  # BL
             found.inner |= place not in relocated
     return found
@@ -82,7 +87,7 @@ def _thumb_computes(first: int, second: int) -> bool:
 def _thumb_popped(first: int, second: int) -> int:
     """Registers that POP takes, as bits; 0 where it is none."""
     if first & 0xFE00 == 0xBC00:
-        return first & 0xFF
+        return (first & 0x100) << 7 | first & 0xFF
     return second if first == 0xE8BD else 0
 
 

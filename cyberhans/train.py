@@ -37,6 +37,7 @@ def train(
     seed: 0 to 2^24. Same recordings, Spec and seed give the same bytes. method, dtype: see emit().
     """
     warnings = _check(recordings, seed)
+    recordings, warnings = _distinct(recordings, warnings)
     windows = [recording.windows(spec) for recording in recordings]
     counts = [len(part) for part in windows]
     if rank(sum(counts), false_alarm_rate) == 0 and not uncalibrated:
@@ -73,10 +74,22 @@ def left_out_scores(
 def _files(recordings: Sequence[Recording]) -> list[int]:
     """A number for each recording; parts of one file, which are alike, have the same."""
     numbers: dict[object, int] = {}
-    return [
-        numbers.setdefault((part.sha256, part.path) if part.sha256 else place, len(numbers))
-        for place, part in enumerate(recordings)
-    ]
+    return [numbers.setdefault(part.sha256 or place, len(numbers)) for place, part in enumerate(recordings)]
+
+
+def _distinct(recordings: Sequence[Recording], warnings: list[list[str]]) -> tuple[list[Recording], list[list[str]]]:
+    """Each recording once: of a copy no window is left out while its twin is learnt from. Parts may not overlap."""
+    kept: list[tuple[Recording, list[str]]] = []
+    for recording, told in zip(recordings, warnings, strict=True):
+        span = (recording.sha256, recording.first_frame, recording.frames)
+        twin = next((entry for entry in kept if entry[0].overlaps(*span)), None)
+        if twin is None:
+            kept.append((recording, list(told)))
+        elif (twin[0].first_frame, twin[0].frames) == span[1:]:
+            twin[1].append(f"{recording.name} holds the same samples: counted once")
+        else:
+            raise CyberHansError(f"{recording.name}: shares samples with {twin[0].name}: give each part once")
+    return [entry[0] for entry in kept], [entry[1] for entry in kept]
 
 
 def _check(recordings: Sequence[Recording], seed: int) -> list[list[str]]:

@@ -8,17 +8,19 @@ what the core costs in somebody's own firmware. `make size` tells what our firmw
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from cyberhans.boards import Board, boards, missing
+from cyberhans.boards import board as board_named
 from cyberhans.build import Build, build
 from cyberhans.detector import Detector
 from cyberhans.emulator import Emulator
@@ -32,10 +34,11 @@ LENGTH, FRAMES, BANDS = 1024, 200, 32
 WINDOW = LENGTH + (FRAMES - 1) * LENGTH // 2
 SPEC = Spec(RATE_HZ * 1000, 1, WINDOW, WINDOW, Family.LEVEL, (Frame(LENGTH, band_edges(LENGTH, RATE_HZ, BANDS)),))
 DETECTORS = ("gaussian", "autoencoder", "forest")
+SCRATCH = tempfile.TemporaryDirectory(prefix="bench-")  # goes when Python ends
 SESSIONS, WINDOWS_EACH = 10, 8
 STAGES = ("spectrum", "bands", "level", "features", "window")
 SHORT_LOOP, LONG_LOOP = 2_000, 2_000_000  # instructions: rounds of firmware/bench/bench.c, two each
-ANSWER_SECONDS = 120.0
+ANSWER_SECONDS, KNOCK_SECONDS = 120.0, 1.0
 
 
 @functools.cache
@@ -44,7 +47,7 @@ def learn(kind: str) -> Detector:
     seconds = WINDOWS_EACH * WINDOW / RATE_HZ
     sound = [simulate("fan", seconds=seconds, seed=seed) for seed in range(SESSIONS)]
     made = train(sound, kind=kind, spec=SPEC, false_alarm_rate=0.05, uncalibrated=True)
-    return made.save(Path(tempfile.mkdtemp(prefix="bench-")) / kind)
+    return made.save(Path(SCRATCH.name) / kind)
 
 
 def bench(board: Board, kind: str, scratch: Path) -> dict[str, Any]:
@@ -70,44 +73,49 @@ def sizes(built: Build) -> dict[str, int | None]:
     }
 
 
-def counts(board: Board, image: Path) -> dict[str, Any]:
+def counts(board: Board, image: Path) -> dict[str, int]:
     """Instructions by stage, without the measuring itself: an empty region is subtracted.
 
-    A loop of 2,000 instructions must then read 2,000 and the few that call it, or no count is believed. A window is
-    interrupted by the tick; its count is scaled by what a loop of 2,000,000, interrupted as often, reads.
+    A loop of 2,000 instructions must then read 2,000 and the few that call it, or no count is believed. What is longer
+    than a tick is interrupted by it, and scaled by what a loop of 2,000,000, interrupted as often, reads: right but for
+    one interrupt, a few dozen instructions.
     """
     ticks = _listen(board, image)
+    if missing := {"empty", "short", "long", "score", *STAGES} - set(ticks):
+        raise CyberHansError(f"{board.name}: the image did not tell {', '.join(sorted(missing))}: try again")
     exact = {name: (board.instructions(value - ticks["empty"]) or 0) for name, value in ticks.items()}
     if not SHORT_LOOP <= exact["short"] <= SHORT_LOOP + 4:
         raise CyberHansError(f"{board.name}: a loop of {SHORT_LOOP} instructions read {exact['short']}: check tick_hz "
                              "and icount_shift in boards.toml")  # fmt: skip
-    per_window = round(exact["window"] * LONG_LOOP / exact["long"])
-    return {**{name: exact[name] for name in (*STAGES[:-1], "score")}, "window": per_window, "loop": exact["short"]}
+    tick = 10**6 >> board.icount_shift  # instructions between two interrupts, a millisecond apart
+    scaled = {name: round(n * LONG_LOOP / exact["long"]) if n > tick else n for name, n in exact.items()}
+    return {name: scaled[name] for name in (*STAGES, "score")} | {"loop": exact["short"]}
 
 
 def _listen(board: Board, image: Path) -> dict[str, int]:
-    """What the image says: `name ticks` lines up to a zero."""
+    """What the image says when a byte comes: `name ticks` lines up to a zero."""
     heard = b""
     deadline = time.monotonic() + ANSWER_SECONDS
     with Emulator(board, image, counting=True) as emulator:
         host, port = emulator.url.removeprefix("socket://").split(":")
-        with socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS) as line:
+        with socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS) as line:
             while not heard.endswith(b"\0"):
-                data = line.recv(4096)
-                if not data or time.monotonic() > deadline:
+                if not heard:
+                    line.sendall(b"?")  # again and again: one that comes before the port is open is lost
+                with contextlib.suppress(TimeoutError):
+                    heard += line.recv(4096)
+                if time.monotonic() > deadline:
                     raise CyberHansError(f"{board.name}: the image fell silent after {heard[-40:]!r}")
-                heard += data
     rows = [row.split() for row in heard.rstrip(b"\0").decode().splitlines()]
     return {name: int(value) for name, value in rows}
 
 
-def rows(names: Sequence[str], note: Any) -> Iterator[dict[str, Any]]:
+def rows(chosen: Sequence[Board], note: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """A row per board and detector; what cannot be measured is told to `note`."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        for board in boards():
-            if not board.bare or (names and board.name not in names):
-                continue
-            if lacking := missing(board):
+        for board in chosen:
+            lacking = missing(board) or (None if board.bare else "nothing counts its instructions")
+            if lacking:
                 note(f"{board.name}: skipped: {lacking}")
                 continue
             for kind in DETECTORS:
@@ -129,19 +137,28 @@ def line(row: dict[str, Any]) -> str:
     return f"{row['board']:<18} {row['detector']:<11} {stages} {row['window']:>12,} {memory}"
 
 
-def main() -> None:
+def main() -> int:
+    """0 if every board asked for was measured, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("boards", nargs="*", help="boards to measure; all where none is named")
+    parser.add_argument("boards", nargs="*", help="boards to measure; where none is named all that count")
     parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
-    found = []
-    for row in rows(chosen.boards, lambda text: print(text, file=sys.stderr)):
-        if not chosen.json:
+    asked = parser.parse_args()
+    try:
+        chosen = [board_named(name) for name in asked.boards] or [board for board in boards() if board.bare]
+    except CyberHansError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    found, notes = [], []
+    for row in rows(chosen, notes.append):
+        if not asked.json:
             print(line(row) if found else f"{HEADER}\n{line(row)}", flush=True)
         found.append(row)
-    if chosen.json:
+    if asked.json:
         print(json.dumps(found, indent=2))
+    for text in notes:
+        print(text, file=sys.stderr)
+    return 1 if notes else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

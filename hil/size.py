@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "recordings" / "demo"
 MACHINE = "pump"
 DETECTORS = ("gaussian", "autoencoder", "forest")
+SCRATCH = tempfile.TemporaryDirectory(prefix="size-")  # goes when Python ends
 COLUMNS = ("flash", "core", "tables", "model", "app", "port", "waveform", "library", "ram", "stack")
 
 
@@ -38,7 +39,7 @@ def learn(kind: str, size: str) -> Detector:
     first = recordings[0]
     spec = design(size, first.rate_hz, first.channels, first.segment_len)
     made = train(recordings, kind=kind, spec=spec, false_alarm_rate=0.02)
-    return made.save(Path(tempfile.mkdtemp(prefix="size-")) / kind)
+    return made.save(Path(SCRATCH.name) / f"{kind}-{size}")
 
 
 def measure(board: Board, kind: str, scratch: Path) -> dict[str, Any]:
@@ -64,9 +65,10 @@ def rows(note: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """A row per board that owns its machine, and detector; what cannot be built is told to `note`."""
     with tempfile.TemporaryDirectory(prefix="size-") as scratch:
         for board in boards():
-            lacking = toolchain_missing(board)
-            if not board.bare or lacking:
-                note(f"{board.name}: skipped: {lacking or 'a process has no flash'}")
+            if not board.bare:
+                continue  # a process has no flash
+            if lacking := toolchain_missing(board):
+                note(f"{board.name}: skipped: {lacking}")
                 continue
             for kind in DETECTORS:
                 try:
@@ -126,22 +128,28 @@ def _name(row: dict[str, Any]) -> tuple[str, str]:
     return row["board"], row["detector"]
 
 
-def main() -> None:
+def main() -> int:
+    """0 if every board was measured, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--diff", metavar="COMMIT", help="changes since that commit, uncommitted ones included")
-    chosen = parser.parse_args()
+    asked = parser.parse_args()
+    notes: list[str] = []
     try:
-        found = list(rows(lambda text: print(text, file=sys.stderr)))
-        then = rows_of_commit(chosen.diff) if chosen.diff else []
+        found = list(rows(notes.append))
+        then = rows_of_commit(asked.diff) if asked.diff else []
     except CyberHansError as error:
-        sys.exit(f"size: {error}")
-    if chosen.json:
+        print(f"size: {error}", file=sys.stderr)
+        return 1
+    for text in notes:
+        print(text, file=sys.stderr)
+    if asked.json:
         print(json.dumps(found, indent=2))
-        return
-    lines = differences(found, then) if chosen.diff else [line(row) for row in found]
-    print("\n".join([HEADER, *lines]))
+    else:
+        lines = differences(found, then) if asked.diff else [line(row) for row in found]
+        print("\n".join([HEADER, *lines]))
+    return 1 if notes else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -73,9 +73,33 @@ def test_the_core_and_its_tables_stay_small() -> None:
     assert row["code"] + row["tables"] <= FLASH_BUDGET
 
 
-@pytest.mark.emulator
+SAID = {**dict.fromkeys((*bench.STAGES, "score"), 1025), "empty": 1, "short": 2049, "long": 2_048_001}
+
+
+def test_what_is_longer_than_a_tick_is_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On microbit an instruction takes 1.024 ticks, and 15,625 of them a millisecond. Here interrupts took a tenth."""
+    said = SAID | {"long": 2_252_801, "bands": 15_361, "spectrum": 112_641, "window": 11_264_001}
+    monkeypatch.setattr(bench, "_listen", lambda board, image: said)
+    told = bench.counts(board("microbit"), Path("image"))
+    assert (told["bands"], told["spectrum"], told["window"]) == (15_000, 100_000, 10_000_000)
+    assert (told["score"], told["loop"]) == (1000, 2000)
+
+
+def test_a_line_that_is_missing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {name: value for name, value in SAID.items() if name != "bands"}
+    monkeypatch.setattr(bench, "_listen", lambda board, image: said)
+    with pytest.raises(CyberHansError, match="microbit: the image did not tell bands"):
+        bench.counts(board("microbit"), Path("image"))
+
+
+def test_an_unknown_board_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "microbitt"])
+    assert bench.main() == 1
+    assert capsys.readouterr() == ("", "bench: unknown board 'microbitt': did you mean microbit?\n")
+
+
 def test_a_wrong_clock_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {name: 1000 for name in (*bench.STAGES, "score", "long")} | {"empty": 1, "short": 2 * 2048 + 1}
+    said = SAID | {"short": 2 * 2048 + 1}
     monkeypatch.setattr(bench, "_listen", lambda board, image: said)
     with pytest.raises(CyberHansError, match="a loop of 2000 instructions read 4000: check tick_hz"):
         bench.counts(board("microbit"), Path("image"))

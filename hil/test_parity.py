@@ -25,6 +25,7 @@ from cyberhans.train import train
 from cyberhans.verify import adversarial_windows, gather_windows, verify
 
 Record = Callable[[str, object], None]
+SCRATCH = tempfile.TemporaryDirectory(prefix="parity-")  # goes when Python ends
 DETECTORS = ("gaussian", "autoencoder", "forest")
 # Each protocol with the largest Spec it is learnt with, where the board has the memory: so every size runs on every
 # board that holds it; and the windows taken of each test recording in the ordinary run: a few dozen in all.
@@ -62,7 +63,7 @@ def learn(folder: Path, protocol: str, kind: str, size: str) -> tuple[Detector, 
     first, segment = part.train[0], min(recording.segment_len for recording in part.train)
     spec = design(size, first.rate_hz, first.channels, segment)
     detector = train(part.train, kind=kind, spec=spec, false_alarm_rate=0.05, uncalibrated=True)
-    return detector.save(Path(tempfile.mkdtemp(prefix="parity-")) / "detector"), part
+    return detector.save(Path(tempfile.mkdtemp(dir=SCRATCH.name)) / "detector"), part
 
 
 def size_on(name: str, protocol: str) -> str:

@@ -23,7 +23,12 @@ THUMB = {  # encodings as GNU as makes them
     "e96d4504": Code(taken=16),  # strd r4, r5, [sp, #-16]!
     "ed2d8b04": Code(taken=16),  # vpush {d8-d9}
     "ed2d8a01": Code(taken=4),  # vpush {s16}
+    "b0c0": Code(taken=256),  # sub sp, #256
+    "b0ff": Code(taken=508),  # sub sp, #508
     "f5ad7d00": Code(taken=512),  # sub.w sp, sp, #512
+    "f1ad1d01": Code(taken=0x10001),  # sub.w sp, sp, #0x00010001
+    "f1ad2d01": Code(taken=0x1000100),  # sub.w sp, sp, #0x01000100
+    "f1ad3d01": Code(taken=0x1010101),  # sub.w sp, sp, #0x01010101
     "f6ad0dcc": Code(taken=2252),  # subw sp, sp, #2252
     "b00c": Code(),  # add sp, #48
     "bd30": Code(),  # pop {r4, r5, pc}
@@ -34,6 +39,12 @@ THUMB = {  # encodings as GNU as makes them
     "4718": Code(indirect=True),  # bx r3
     "4770": Code(),  # bx lr
     "bc084718": Code(),  # pop {r3}; bx r3
+    "bc08b0044718": Code(),  # pop {r3}; add sp, #16; bx r3
+    "bd084718": Code(indirect=True),  # pop {r3, pc}, a return; bx r3, on another path
+    "e8bd80084718": Code(indirect=True),  # the same by pop.w
+    "bc0847184718": Code(indirect=True),  # pop {r3}; bx r3; bx r3
+    "469f": Code(jumping=True),  # mov pc, r3
+    "46f7": Code(),  # mov pc, lr
     "f7fffffe": Code(inner=True),  # bl to itself
     "f04f0000": Code(),  # mov.w r0, #0
 }

@@ -16,7 +16,7 @@ from cyberhans.core import Core
 from cyberhans.detectors import KINDS, Features
 from cyberhans.detectors.gaussian import Gaussian
 from cyberhans.errors import CyberHansError
-from cyberhans.recording import Recording
+from cyberhans.recording import Recording, load_recording, save_recording
 from cyberhans.threshold import rank, threshold_for
 from cyberhans.train import left_out_scores, train
 
@@ -42,6 +42,31 @@ def test_the_seed_counts() -> None:
     for seed in (-1, 1 << 25):
         with pytest.raises(CyberHansError, match="seed"):
             train(FEW, kind="forest", spec=SPEC, false_alarm_rate=0.05, seed=seed)
+
+
+def saved(folder: Path, name: str, seed: int = 1) -> Recording:
+    path = folder / f"{name}.wav"
+    save_recording(recording(seed, seconds=0.5), path)
+    return load_recording(path)
+
+
+def test_a_copy_of_a_recording_counts_once(tmp_path: Path) -> None:
+    """Else no window of it would be left out while its twin is learnt from, and the threshold would be far too low."""
+    one, two = saved(tmp_path, "one"), saved(tmp_path, "two", seed=2)
+    copies = [saved(tmp_path, f"copy{i}") for i in range(3)]
+    alone = train([one, two], kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+    made = train([one, copies[0], two, one, *copies[1:]], kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+    assert (made.threshold, made.model.text) == (alone.threshold, alone.model.text)
+    assert made.provenance["windows"] == alone.provenance["windows"]
+    assert any("copy1.wav holds the same samples: counted once" in text for text in made.warnings)
+    with pytest.raises(CyberHansError, match="windows"):  # copies are no more windows
+        train([one, *copies], kind="gaussian", spec=SPEC, false_alarm_rate=0.01)
+
+
+def test_parts_that_overlap_are_refused(tmp_path: Path) -> None:
+    whole = saved(tmp_path, "whole")
+    with pytest.raises(CyberHansError, match="shares samples with whole"):
+        train([whole.part(0, 0.3), whole.part(0.2, 0.5)], kind="gaussian", spec=SPEC, false_alarm_rate=0.1)
 
 
 @pytest.mark.slow
