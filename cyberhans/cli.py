@@ -61,7 +61,7 @@ def boards(as_json: Json = False) -> None:
         memory = (
             f"{row['flash_bytes'] // 1024} KiB flash, {row['ram_bytes'] // 1024} KiB RAM" if row["ram_bytes"] else ""
         )
-        typer.echo(f"{row['name']:<14} {row['title']:<42} {memory:<30} {row['missing'] or 'ready'}")
+        typer.echo(f"{row['name']:<17} {row['title']:<57} {memory:<30} {row['missing'] or 'ready'}")
 
 
 @app.command()

@@ -119,8 +119,8 @@ class Recording:
             raise CyberHansError(f"{self.name}: has {self.channels} channels, but the Spec is for {spec.channels}")
         if abs(self.rate_hz / spec.rate_hz - 1) > RATE_TOLERANCE:
             raise CyberHansError(
-                f"{self.name}: sampled at {self.rate_hz:g} Hz, but the Spec is for {spec.rate_hz:g} Hz (1 % apart);"
-                " resample it, or train with its rate"
+                f"{self.name}: sampled at {self.rate_hz:g} Hz, but the Spec is for {spec.rate_hz:g} Hz, more than 1 %"
+                " away; resample it, or train with its rate"
             )
         starts = [
             start for begin in range(0, self.frames, self.segment_len)

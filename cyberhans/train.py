@@ -106,6 +106,9 @@ def _check(recordings: Sequence[Recording], seed: int) -> list[list[str]]:
         if recording.channels != first.channels:
             raise CyberHansError(f"{recording.name} has {recording.channels} channels, {first.name} has"
                                  f" {first.channels}: train on recordings of one sensor")  # fmt: skip
+        if (recording.unit, recording.scale) != (first.unit, first.scale):
+            raise CyberHansError(f"{recording.name} has {recording.scale:g} {recording.unit} per LSB, {first.name} has"
+                                 f" {first.scale:g} {first.unit}: train on one sensor at one range")  # fmt: skip
         if abs(recording.rate_hz / first.rate_hz - 1) > RATE_TOLERANCE:
             raise CyberHansError(f"{recording.name} has {recording.rate_hz:g} Hz, {first.name} has"
                                  f" {first.rate_hz:g} Hz: train on recordings of one rate")  # fmt: skip

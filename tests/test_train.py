@@ -230,6 +230,7 @@ def named(base: Recording, name: str, **changes: object) -> Recording:
     [
         ({"rate_hz": 8000.0}, r"b\.wav has 8000 Hz, a\.wav has 16000 Hz"),
         ({"samples": np.ones((9000, 2), np.int16), "axes": ()}, r"b\.wav has 2 channels, a\.wav has 1"),
+        ({"scale": 0.001, "unit": "g"}, r"b\.wav has 0\.001 g per LSB, a\.wav has .* full-scale: train on one sensor"),
         ({"label": "anomaly"}, r"b\.wav: is labelled anomaly"),
         ({"samples": np.zeros((9000, 1), np.int16)}, r"b\.wav: all samples are zero"),
         ({"samples": np.full((9000, 1), 32767, np.int16)}, r"b\.wav: "),

@@ -1,5 +1,7 @@
 /*
  * Where samples come from when no host gives them. A sensor's driver implements this header; so does the stored waveform.
+ * One LSB must mean what it meant in the recordings that the detector learnt from (their `unit` and `scale`): a sensor set
+ * to half the range moves every level and band by two octaves.
  */
 #ifndef SOURCE_H_
 #define SOURCE_H_

@@ -23,6 +23,10 @@
  *         count -= (size_t)used;
  *     }
  *
+ * Samples are int16 of the sensor, rate and range that the detector's recordings were made with. Compile this folder's
+ * files and the detector's tables.c, model.c and detector.c as C99 or later with -ffp-contract=off, and with no option that
+ * lets floats be reordered (-ffast-math): the model's would differ from the host's.
+ *
  * Needs two's complement, arithmetic right shift of negative numbers, and (for the taps and digests) a little-endian
  * machine; the first two are checked at compile time.
  */
