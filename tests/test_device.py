@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import shutil
@@ -28,7 +29,7 @@ from cyberhans import device as device_room
 from cyberhans import exchange as exchange_room
 from cyberhans.boards import board
 from cyberhans.build import build
-from cyberhans.core import firmware_dir
+from cyberhans.core import Stage, firmware_dir
 from cyberhans.device import Device, Refused, open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
@@ -43,7 +44,10 @@ from cyberhans.messages import (
     Replayed,
     Request,
     Samples,
+    Start,
     Taken,
+    Trace,
+    Traced,
 )
 from cyberhans.protocol import Packet
 
@@ -272,6 +276,33 @@ def test_a_reply_to_the_start_of_another_stream_is_not_believed() -> None:
         with pytest.raises(CyberHansError, match=r"6 times at window 0 of 1; check the line") as error:
             list(device.replay(noise(small_image()[0].spec, 1)))
         one_line(error)
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        (Request.START,),
+        (Request.START, Request.START),
+        (Request.RUN, Request.START),
+        (Request.START, Request.RUN, Request.START),
+        (Request.TRACE, Request.START, Request.TRACE, Request.START),
+    ],
+    ids=lambda requests: " ".join(kind.name for kind in requests),
+)
+def test_a_trace_waits_for_a_window_of_the_host(native: Device, requests: tuple[Request, ...]) -> None:
+    """Whatever is said twice in between, and though run mode judges a window; after that no other is traced."""
+    position = Trace(call=1, offset=8, stage=Stage.SPECTRUM, reserved=0)
+    bodies = {Request.START: Start(0, 5).pack(), Request.TRACE: position.pack(), Request.RUN: b""}
+    window = noise(small_image()[0].spec, 1)
+    expected = native.trace(window[0], position)
+    for kind in (Request.TRACE, *requests):
+        native.request(kind, bodies[kind])
+        if kind == Request.RUN:
+            next(native.judgements())
+    for begin in range(0, native.info.hop, 100):
+        send_samples(native, 5 * native.info.hop + begin, window[0, begin : begin + 100])
+    list(native.replay(noise(small_image()[0].spec, 2, 9)))
+    assert Traced.unpack(native.request(Request.TRACED)) == dataclasses.replace(expected, window=5)
 
 
 def test_thousands_of_packets_one_sample_frame_each(native: Device) -> None:
