@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -26,7 +27,6 @@ from cyberhans.messages import (
     Info,
     Option,
     Request,
-    Samples,
     Start,
     Taken,
     Trace,
@@ -44,6 +44,7 @@ PATIENCE_SECONDS = 20.0  # without a reply or a verdict, while a device reads a 
 PARTING_SECONDS = (0.5, 0.5, 1.0)  # for the reply to RUN at the end
 TRIES = 6  # streams in a row that do not bring the next window
 SMALLEST_BODY = 256  # body_max of SPEC.md section 10.1
+FIRST_WINDOWS = range(2**31, 3 * 2**30)  # run mode counts from 0; 2^30 more fit before 2^32
 Feed = Callable[[int, int], Iterator[Packet]]  # (first window, its number on the link) -> events of a new stream
 __all__ = ["Device", "Refused", "Silent", "open_device", "stream"]
 
@@ -54,8 +55,8 @@ class Device:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._exchange = Exchange(line)
-        self._number = 0  # of the next window that is sent
-        self.info = self._ask_info()
+        self._number = secrets.choice(FIRST_WINDOWS)  # of the next window that is sent; no earlier host's
+        self.info = self.ask_info()
 
     def __enter__(self) -> Self:
         return self
@@ -108,9 +109,14 @@ class Device:
         return self._exchange.request(kind, body, waits)
 
     def start(self, options: Option = VERDICTS_ONLY, window: int = 0) -> Taken:
-        """Take the device out of run mode; its next window has this number, its next sample index is window * hop."""
+        """Take the device out of run mode; its next window has this number, its next sample index is window * hop.
+
+        Raises Lost if the reply is not of this stream: it came late, from an earlier START.
+        """
         taken = Taken.unpack(self.request(Request.START, Start(int(options), window % 2**32).pack()))
         self._exchange.forget_events()
+        if taken.next != window * self.info.hop % 2**32:
+            raise Lost(f"{self.name} begins another stream than window {window % 2**32}, at sample {taken.next}")
         return taken
 
     def run(self) -> None:
@@ -167,12 +173,8 @@ class Device:
                 return traced
         raise CyberHansError(f"{self.name}: traced no window; check the line, or build and flash it again")
 
-    def send_samples(self, index: int, samples: NDArray[np.int16]) -> Taken:
-        """One SAMPLES packet of int16 (frames, channels), sent once; events are dropped."""
-        body = Samples(index, tail=samples.astype("<i2").tobytes()).pack()
-        return Taken.unpack(self.request(Request.SAMPLES, body, (PATIENCE_SECONDS,)))
-
-    def _ask_info(self) -> Info:
+    def ask_info(self) -> Info:
+        """What it says of itself now; `info` is what it said when it was opened."""
         info = Info.unpack(self.request(Request.INFO, waits=ANSWER_SECONDS))
         if info.protocol != PROTOCOL_VERSION:
             raise CyberHansError(f"{self.name} speaks protocol {info.protocol}, this program {PROTOCOL_VERSION}: "
@@ -206,7 +208,8 @@ class Device:
     def _judged(self, feed: Feed, options: Option, windows: int) -> Iterator[Judgement]:
         """Exactly `windows` judgements in their order; begins a new stream at the first that was lost on the way.
 
-        Each replay has window numbers of its own, so that what comes late from an earlier one fits nowhere.
+        Each replay has window numbers of its own, so that what comes late from an earlier one, from run mode or from
+        another host fits nowhere (SPEC.md section 10.2).
         """
         base, done, failures = self._number, 0, 0
         self._number = (base + windows) % 2**32

@@ -149,7 +149,7 @@ class Samples(Message):
 
 @dataclass(frozen=True)
 class Trace(Message):
-    """TRACE: what the next START is to watch in its first window."""
+    """TRACE: what is to be watched in the first window of the streams to come."""
 
     call: U32  # item of the stage
     offset: U16  # byte of that item

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from cyberhans.detector import Detector
-from cyberhans.messages import PROTOCOL_VERSION, REPLY, Info, Request, Taken, Verdict
+from cyberhans.messages import PROTOCOL_VERSION, REPLY, Info, Request, Start, Taken, Verdict
 from cyberhans.protocol import Decoder, Packet
 from cyberhans.spec import ARITHMETIC_VERSION
 from cyberhans.tables import INTERFACE_VERSION
@@ -35,7 +35,10 @@ def replying(info: Info, on_samples: Answers) -> Answers:
     def answer(packet: Packet) -> Iterable[Packet]:
         if packet.type in (Request.SAMPLES, Request.FILE):
             return on_samples(packet)
-        body = info.pack() if packet.type == Request.INFO else Taken(0, 0, 2, 0).pack()
+        if packet.type == Request.INFO:
+            body = info.pack()
+        else:
+            body = Taken(Start.unpack(packet.body).window * info.hop % 2**32, 0, 2, 0).pack()
         return [Packet(packet.type | REPLY, packet.seq, body)]
 
     return answer

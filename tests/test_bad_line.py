@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import serial
 from counts import full
+from fake_device import verdict
 from proxy import FAULTS, Proxy, proxy
 from small_detector import noise, small_image
 
@@ -22,8 +24,8 @@ from cyberhans.detector import Detector
 from cyberhans.device import open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
-from cyberhans.messages import Option, Request
-from cyberhans.protocol import Packet
+from cyberhans.messages import Event, Option, Request
+from cyberhans.protocol import Decoder, Packet
 from cyberhans.verify import verify
 
 SECONDS = 60.0  # that a verification of WINDOWS may take, whatever the line does
@@ -150,13 +152,37 @@ def test_one_lost_event_costs_one_window_and_is_counted(running: Emulator) -> No
 
 
 def test_every_replay_has_window_numbers_of_its_own(running: Emulator) -> None:
-    """So a packet that comes after its replay has ended cannot be taken for one of the next."""
-    detector, seen = small_image()[0], []
+    """So what comes after its replay has ended cannot be taken for one of the next, of run mode or another host's."""
+    spec, firsts = small_image()[0].spec, set()
+    for _ in range(3):
+        with open_device(running.url) as device:
+            first = device._number
+            for count, sent in ((2, 2), (3, 5)):
+                list(device.replay(noise(spec, count)))
+                assert device.start(window=device._number).next == (first + sent) * spec.hop % 2**32
+            assert 2**31 <= first < 3 * 2**30
+            firsts.add(first)
+    assert len(firsts) == 3
+
+
+def test_a_late_verdict_of_run_mode_takes_no_windows_place(running: Emulator) -> None:
+    """It comes in place of a lost one, under the sequence number that is expected, before the right FEATURES."""
+    detector = small_image()[0]
+    windows = noise(detector.spec, 3)
     with proxy(running.url) as line, open_device(line.url) as device:
-        for count in (2, 3):
-            list(device.replay(noise(detector.spec, count)))
-            seen.append(device.start(window=device._number).next)
-    assert seen == [2 * detector.spec.hop, 5 * detector.spec.hop]
+        device.start()
+        passed, late = line.to_host._one, [verdict(0, 0, 3, bytes(6))]
+
+        def swap(packet: bytes, now: float) -> bytes:
+            if packet[1] != Event.VERDICT or not late:
+                return passed(packet, now)
+            (lost,) = Decoder().feed(packet)
+            return dataclasses.replace(lost, body=late.pop()).encode()
+
+        line.to_host._one = swap  # type: ignore
+        judged = list(device.replay(windows))
+        assert not late
+    assert [j.score for j in judged] == detector.core().run(windows).score.tolist()
 
 
 def test_a_late_start_or_run_of_an_earlier_stream_does_no_harm(running: Emulator, tmp_path: Path) -> None:

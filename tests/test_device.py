@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import shutil
@@ -28,12 +29,26 @@ from cyberhans import device as device_room
 from cyberhans import exchange as exchange_room
 from cyberhans.boards import board
 from cyberhans.build import build
-from cyberhans.core import firmware_dir
+from cyberhans.core import Stage, firmware_dir
 from cyberhans.device import Device, Refused, open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.judgement import Gatherer
-from cyberhans.messages import REPLY, Event, Features, Mode, Option, Refusal, Replayed, Request
+from cyberhans.messages import (
+    REPLY,
+    Event,
+    Features,
+    Mode,
+    Option,
+    Refusal,
+    Replayed,
+    Request,
+    Samples,
+    Start,
+    Taken,
+    Trace,
+    Traced,
+)
 from cyberhans.protocol import Packet
 
 HANS_E_MEMORY = -5  # hans.h
@@ -43,6 +58,11 @@ HANS_E_MEMORY = -5  # hans.h
 def native() -> Iterator[Device]:
     with open_device("board:native", image=small_image()[1]) as device:
         yield device
+
+
+def send_samples(device: Device, index: int, samples: np.ndarray) -> Taken:
+    """One SAMPLES of int16 (frames, channels); its events are dropped."""
+    return Taken.unpack(device.request(Request.SAMPLES, Samples(index, tail=samples.tobytes()).pack()))
 
 
 def one_line(error: pytest.ExceptionInfo[CyberHansError]) -> str:
@@ -138,6 +158,7 @@ def endless(packet: Packet, kind: int, body: Callable[[int], bytes]) -> Iterator
 
 def test_events_without_end_and_without_replies_do_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange_room, "REPEAT_SECONDS", (0.1, 0.2))
+    monkeypatch.setattr(device_room, "FIRST_WINDOWS", range(1))
     detector = small_image()[0]
     hop, windows = detector.spec.hop, noise(detector.spec, 2)
     told = info_of(detector)
@@ -157,6 +178,7 @@ def test_events_without_end_and_without_replies_do_not_hang(monkeypatch: pytest.
 def test_a_slow_device_that_gets_on_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each verdict comes within the patience, all of them together do not."""
     monkeypatch.setattr(device_room, "PATIENCE_SECONDS", 0.4)
+    monkeypatch.setattr(device_room, "FIRST_WINDOWS", range(1))
     detector, count = small_image()[0], 8
 
     def answer(packet: Packet) -> Iterator[Packet]:
@@ -197,18 +219,18 @@ def test_half_a_sample_frame_is_refused(native: Device) -> None:
 
 def test_samples_need_start(native: Device) -> None:
     with pytest.raises(Refused, match="START comes first"):
-        native.send_samples(0, np.zeros((1, 3), np.int16))
+        send_samples(native, 0, np.zeros((1, 3), np.int16))
 
 
 def test_a_wrong_sample_index_is_refused_and_nothing_is_taken(native: Device) -> None:
     native.start()
     block = np.zeros((7, 3), np.int16)
-    assert native.send_samples(0, block).next == 7
+    assert send_samples(native, 0, block).next == 7
     for wrong in (0, 6, 8, 2**32 - 1):
         with pytest.raises(Refused, match="expects sample index 7") as error:
-            native.send_samples(wrong, block)
+            send_samples(native, wrong, block)
         assert (error.value.code, error.value.detail) == (Refusal.INDEX, 7)
-    assert native.send_samples(7, block).next == 14
+    assert send_samples(native, 7, block).next == 14
 
 
 @pytest.mark.slow
@@ -224,19 +246,63 @@ def test_a_core_that_refuses_its_detector_keeps_its_first_error(tmp_path: Path) 
             device.start()
         assert (error.value.code, error.value.detail) == (Refusal.CORE, HANS_E_MEMORY)
         with pytest.raises(Refused, match="START comes first"):
-            device.send_samples(0, np.zeros((1, 3), np.int16))
-        after = device._ask_info()
+            send_samples(device, 0, np.zeros((1, 3), np.int16))
+        after = device.ask_info()
         assert (after.status, after.mode) == (HANS_E_MEMORY, Mode.RUN)
 
 
 def test_start_forgets_the_stream(native: Device) -> None:
     window = noise(small_image()[0].spec, 1)[0]
     native.start()
-    native.send_samples(0, window[:100])
+    send_samples(native, 0, window[:100])
     first = next(native.replay(window[None]))
     expected = small_image()[0].core().run(window[None])
     assert first.score == expected.score[0]
     assert (first.features == expected.features[0]).all()
+
+
+def test_a_reply_to_the_start_of_another_stream_is_not_believed() -> None:
+    """As if the reply to an earlier host's START came late, under the same number."""
+    info = info_of(small_image()[0])
+
+    def answer(packet: Packet) -> list[Packet]:
+        body = info.pack() if packet.type == Request.INFO else Taken(7 * info.hop, 0, 2, 0).pack()
+        return [Packet(packet.type | REPLY, packet.seq, body)]
+
+    with fake_device(answer) as url, open_device(url) as device:
+        assert device.start(window=7 + 2**32).next == 7 * info.hop
+        with pytest.raises(CyberHansError, match=f"begins another stream than window 6, at sample {7 * info.hop}"):
+            device.start(window=6)
+        with pytest.raises(CyberHansError, match=r"6 times at window 0 of 1; check the line") as error:
+            list(device.replay(noise(small_image()[0].spec, 1)))
+        one_line(error)
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        (Request.START,),
+        (Request.START, Request.START),
+        (Request.RUN, Request.START),
+        (Request.START, Request.RUN, Request.START),
+        (Request.TRACE, Request.START, Request.TRACE, Request.START),
+    ],
+    ids=lambda requests: " ".join(kind.name for kind in requests),
+)
+def test_a_trace_waits_for_a_window_of_the_host(native: Device, requests: tuple[Request, ...]) -> None:
+    """Whatever is said twice in between, and though run mode judges a window; after that no other is traced."""
+    position = Trace(call=1, offset=8, stage=Stage.SPECTRUM, reserved=0)
+    bodies = {Request.START: Start(0, 5).pack(), Request.TRACE: position.pack(), Request.RUN: b""}
+    window = noise(small_image()[0].spec, 1)
+    expected = native.trace(window[0], position)
+    for kind in (Request.TRACE, *requests):
+        native.request(kind, bodies[kind])
+        if kind == Request.RUN:
+            next(native.judgements())
+    for begin in range(0, native.info.hop, 100):
+        send_samples(native, 5 * native.info.hop + begin, window[0, begin : begin + 100])
+    list(native.replay(noise(small_image()[0].spec, 2, 9)))
+    assert Traced.unpack(native.request(Request.TRACED)) == dataclasses.replace(expected, window=5)
 
 
 def test_thousands_of_packets_one_sample_frame_each(native: Device) -> None:
@@ -244,7 +310,7 @@ def test_thousands_of_packets_one_sample_frame_each(native: Device) -> None:
     windows = noise(detector.spec, full(3, 30))
     native.start(Option.FEATURES)
     for index, frame in enumerate(windows.reshape(-1, 1, 3)):
-        assert native.send_samples(index, frame).next == index + 1
+        assert send_samples(native, index, frame).next == index + 1
     assert native.request(Request.INFO)
     assert native.missed_events == 0
 
@@ -280,7 +346,7 @@ def test_garbage_and_half_packets_do_not_matter(native: Device) -> None:
         native._line.write(Packet(Request.INFO, 99).encode()[:-3])
         native._line.write(b"\0")
         native.request(Request.INFO)
-    assert native._ask_info().broken > 0
+    assert native.ask_info().broken > 0
 
 
 def test_a_second_host_finds_the_device_after_the_first_left_in_the_middle() -> None:
@@ -471,4 +537,4 @@ def test_an_emulated_board_answers_naks_and_refuses(name: str) -> None:
             device.request(0x1F)
         device.start()
         with pytest.raises(Refused, match="expects sample index 0"):
-            device.send_samples(5, np.zeros((1, 3), np.int16))
+            send_samples(device, 5, np.zeros((1, 3), np.int16))

@@ -91,7 +91,7 @@ def test_run_mode_says_what_the_host_foretells() -> None:
         device.start()
         device.run()
         judged = list(islice(device.judgements(), count))
-        assert device._ask_info().mode == Mode.RUN
+        assert device.ask_info().mode == Mode.RUN
     assert [j.window for j in judged] == list(range(count))
     assert [j.first for j in judged] == [k * spec.hop for k in range(count)]
     assert [j.score for j in judged] == expected.score.tolist()

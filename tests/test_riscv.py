@@ -53,6 +53,31 @@ def test_whatever_is_unexpected_restarts_the_board(tmp_path: Path, fault: str) -
             assert device.info.board == "virt-rv32imac"
 
 
+def test_an_overrun_while_it_sends_is_counted(tmp_path: Path) -> None:
+    """Reading the line status to send clears the overrun: here the port loops 17 zeros back into its FIFO of 16."""
+    firmware = Path(shutil.copytree(firmware_dir(), tmp_path / "firmware"))
+    source = firmware / "app" / "answer.c"
+    plain, byte = "    reply(packet, &info, sizeof info);", "*(volatile uint8_t *)0x1000000"
+    overrun = f"""
+    static int overruns;
+    {byte}1u = 0; /* no interrupt */
+    if (overruns++ == 0) {{
+        {byte}4u = 16; /* loopback */
+        for (int i = 0; i < 17; i++)
+            {byte}0u = 0;
+        {byte}4u = 0;
+    }}
+{plain}
+    {byte}1u = 1;
+"""
+    assert plain in source.read_text()
+    source.write_text(source.read_text().replace(plain, overrun))
+    small_detector(tmp_path / "detector")
+    made = build(tmp_path / "detector", "virt-rv32imac", tmp_path / "out", firmware=firmware)
+    with open_device("board:virt-rv32imac", image=made.image) as device:
+        assert [device.info.lost, device.ask_info().lost, device.ask_info().lost] == [0, 1, 1]
+
+
 @RISCV
 def test_instructions_are_exact_and_time_is_the_hosts(name: str) -> None:
     """Counting, the shortest of some windows takes the same to the instruction; otherwise the timer steps by 100 ns."""

@@ -1,6 +1,7 @@
 /*
- * What a board gives to the application. A board is one folder that implements this header, a linker script and a
- * start-up; nothing else in the project knows a register.
+ * What a board gives to the application. The folders of its row in cyberhans/boards.toml implement this header; boards
+ * without an operating system share firmware/boards/bare, with the linker script, and their core's folder, with the
+ * start-up. Nothing else in the project knows a register.
  */
 #ifndef PORT_H_
 #define PORT_H_

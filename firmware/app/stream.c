@@ -84,7 +84,7 @@ int stream_begin(enum mode mode, uint32_t options, uint32_t window)
     }
     source_stop();
     stream = (struct stream){.mode = (uint8_t)mode, .options = options, .window = window, .next = window * SPEC.hop};
-    watch_start(&hans, (options & OPTION_COSTS) != 0, window);
+    watch_start(&hans, mode, options, window);
     if (mode == MODE_RUN) {
         source_start(SPEC.rate_mhz, SPEC.channels);
     }

@@ -5,14 +5,14 @@
 #include "packet.h"
 #include "port.h"
 
-static struct message_trace wanted; /* at the next start */
+static struct message_trace wanted;
 static struct message_traced traced;
 static uint8_t dump[DUMP_BYTES];
 static uint16_t dump_size;
 static uint32_t calls; /* items of the watched stage so far */
 static uint32_t ticks[HANS_STAGES];
 static uint32_t mark; /* tick at which the work under way began */
-static uint8_t armed, tracing, counting;
+static uint8_t armed, tracing, counting; /* armed: until a window has been traced */
 
 static uint32_t *stage_crc(enum hans_stage stage)
 {
@@ -63,13 +63,13 @@ void watch_arm(const struct message_trace *position)
 {
     wanted = *position;
     armed = 1;
+    tracing = 0;
 }
 
-void watch_start(struct hans *hans, uint8_t costs, uint32_t window)
+void watch_start(struct hans *hans, enum mode mode, uint32_t options, uint32_t window)
 {
-    tracing = armed;
-    counting = costs;
-    armed = 0;
+    tracing = armed && mode == MODE_HOST;
+    counting = (options & OPTION_COSTS) != 0;
     if (tracing) {
         traced = (struct message_traced){
             .call = wanted.call, .offset = wanted.offset, .stage = wanted.stage, .window = window};
@@ -104,7 +104,7 @@ void watch_window(struct hans *hans, struct message_costs *costs)
     memset(ticks, 0, sizeof ticks);
     if (tracing) {
         traced.done = 1;
-        tracing = 0;
+        tracing = armed = 0;
         hans_set_tap(hans, counting ? tap : NULL, NULL);
     }
 }

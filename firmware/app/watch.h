@@ -7,11 +7,12 @@
 #include "hans.h"
 #include "messages.h"
 
-/* At the next watch_start: CRCs of every stage of the first window, and bytes from this position. */
+/* From the next start in host mode on, until a first window is judged: CRCs of all its stages, and bytes from this
+ * position. Ends a trace under way. */
 void watch_arm(const struct message_trace *position);
 
-/* A new stream begins, at this window. `costs`: count ticks. Taps the core only as far as is asked for. */
-void watch_start(struct hans *hans, uint8_t costs, uint32_t window);
+/* A new stream begins, at this window. Taps the core only as far as `options` and the trace ask for. */
+void watch_start(struct hans *hans, enum mode mode, uint32_t options, uint32_t window);
 
 /* Around every call of hans_push and hans_poll, so that waiting between them costs nothing. */
 void watch_enter(void);

@@ -12,6 +12,7 @@ int receive_full(void);
 int receive_empty(void);
 void receive_put(uint8_t byte); /* only when not full */
 void receive_lost(void);        /* an overrun: the hardware dropped at least one byte */
+void receive_lost_seen(void);   /* the same, seen outside the interrupt */
 
 /* The board's part: let its receive interrupt through again; its handler holds it back when the ring is full. */
 void serial_resume(void);

@@ -15,7 +15,8 @@ _Static_assert((RING_SIZE & RING_MASK) == 0 && RING_SIZE <= 32768u, "the ring's 
 static volatile uint8_t ring[RING_SIZE]; /* so that no byte is read or written on the wrong side of its index */
 static volatile uint16_t head; /* bytes ever put, modulo 2^16; owned by the interrupt */
 static volatile uint16_t tail; /* bytes ever taken; owned by the application */
-static volatile uint32_t lost; /* overruns */
+static volatile uint32_t lost; /* overruns that the interrupt saw */
+static uint32_t lost_seen;     /* overruns that the application saw */
 
 int receive_full(void)
 {
@@ -38,6 +39,11 @@ void receive_lost(void)
     lost++;
 }
 
+void receive_lost_seen(void)
+{
+    lost_seen++;
+}
+
 size_t port_read(uint8_t *bytes, size_t size)
 {
     size_t count = 0;
@@ -52,5 +58,5 @@ size_t port_read(uint8_t *bytes, size_t size)
 
 uint32_t port_lost(void)
 {
-    return lost;
+    return lost + lost_seen;
 }

@@ -112,7 +112,7 @@ void port_init(void)
     riscv_let_interrupts();
 }
 
-/* Reading LSR clears its overrun bit. */
+/* Reading LSR clears its overrun bit: whoever reads it counts. */
 static void receive(void)
 {
     for (;;) {
@@ -151,8 +151,12 @@ void serial_resume(void)
 void port_write(const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        while (!(UART_LSR & LSR_EMPTY))
-            ;
+        uint8_t status;
+        do {
+            status = UART_LSR;
+            if (status & LSR_OVERRUN)
+                receive_lost_seen();
+        } while (!(status & LSR_EMPTY));
         UART_THR = bytes[i];
     }
 }
