@@ -40,11 +40,14 @@ class Settings:
     board: str
     size: str
     seeds: int
+    together: tuple[str, ...]
+    apart: tuple[str, ...]
 
 
 def bench(
     folder: str | Path, *, protocols: str = "*", kinds: Sequence[str] = KINDS, seeds: int = 1,
     false_alarm_rate: float = 0.02, board_name: str = "netduinoplus2", jobs: int = 0,
+    together: Sequence[str] = (), apart: Sequence[str] = (),
     note: Callable[[int, int, str], None] = lambda done, of, what: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train and measure `kinds` with the seeds 0 … seeds-1 on each protocol whose name fits the glob `protocols`.
@@ -52,11 +55,13 @@ def bench(
     Every detector is trained on its protocol's training recordings alone with the Spec of design(), whatever the
     protocol, and is measured as evaluate() does it, with the C and the threshold that would ship. Rows: in the order
     of protocols.csv, kinds and seeds, whatever `jobs` (processes; 0: one for each core). A protocol that cannot be
-    measured gives rows whose `reason` says why, and no figures. flash_bytes: of the image for the board, None where
+    measured gives rows whose `reason` says why, and no figures. together, apart: globs that make the groups of the
+    means, see bench_summary.group(). warnings: those of evaluate(). flash_bytes: of the image for the board, None where
     flash_reason says why: linked for seed 0; for another seed that image with its compiled model in the place of
     the first one's. `note` is told (done, of, what) as the work goes on. Gives settings, rows, summary.
     """
-    settings = Settings(Path(folder), false_alarm_rate, board_name, size_for_ram(board(board_name).ram_bytes), seeds)
+    size = size_for_ram(board(board_name).ram_bytes)
+    settings = Settings(Path(folder), false_alarm_rate, board_name, size, seeds, tuple(together), tuple(apart))
     names = _check(settings, protocols, kinds)
     tasks = [(settings, name, kind) for name in names for kind in kinds]
     rows: list[Row] = []
@@ -75,10 +80,11 @@ def _check(settings: Settings, protocols: str, kinds: Sequence[str]) -> list[str
         raise CyberHansError(f"{settings.seeds} seeds: give 1 or more")
     windows_needed(settings.false_alarm_rate)
     known = protocol_names(settings.folder)
+    for pattern in (protocols, *settings.together, *settings.apart):
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
+            raise CyberHansError(f"{settings.folder / 'protocols.csv'}: no protocol fits {pattern!r};"
+                                 f" it has {', '.join(known[:8])}")  # fmt: skip
     names = [name for name in known if fnmatch.fnmatchcase(name, protocols)]
-    if not names:
-        raise CyberHansError(f"{settings.folder / 'protocols.csv'}: no protocol fits {protocols!r};"
-                             f" it has {', '.join(known[:8])}")  # fmt: skip
     for name in names:
         load_protocol(settings.folder, name)
     return names
@@ -100,8 +106,8 @@ def _in_processes(tasks: Sequence[tuple[Settings, str, str]], jobs: int) -> Iter
 
 
 def _begin(cache: str, parent: Connection) -> None:
-    """In each process: compiled code goes to a folder that is thrown away; without its parent it does not stay."""
-    os.environ["XDG_CACHE_HOME"] = cache
+    """In each process: whatever it writes goes to a folder that is thrown away; without its parent it does not stay."""
+    os.environ["XDG_CACHE_HOME"] = tempfile.tempdir = cache
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 
@@ -115,19 +121,21 @@ def _follow(parent: Connection) -> None:
 def _measured(settings: Settings, name: str, kind: str) -> list[Row]:
     """One row per seed; those of a kind without chance are one and the same."""
     protocol = load_protocol(settings.folder, name)
-    known = {"protocol": name, "group": bench_summary.group(name), "detector": kind}
-    flash = Flash(settings.board)
+    group = bench_summary.group(name, settings.together, settings.apart)
+    known = {"protocol": name, "group": group, "detector": kind}
     rows: list[Row] = []
-    for seed in range(settings.seeds):
-        row: Row = {**known, "seed": seed, "reason": None}
-        if rows and kind in WITHOUT_CHANCE:
-            rows.append({**rows[0], "seed": seed})
-            continue
-        try:
-            row |= _figures(settings, protocol, kind, seed, flash)
-        except CyberHansError as error:
-            row["reason"] = str(error)
-        rows.append(row)
+    with tempfile.TemporaryDirectory() as work:
+        flash = Flash(settings.board, Path(work))
+        for seed in range(settings.seeds):
+            row: Row = {**known, "seed": seed, "reason": None}
+            if rows and kind in WITHOUT_CHANCE:
+                rows.append({**rows[0], "seed": seed})
+                continue
+            try:
+                row |= _figures(settings, protocol, kind, seed, flash)
+            except CyberHansError as error:
+                row["reason"] = str(error)
+            rows.append(row)
     return rows
 
 
@@ -135,10 +143,8 @@ def _figures(settings: Settings, protocol: Protocol, kind: str, seed: int, flash
     spec = spec_for(protocol, settings.size)
     detector = train(protocol.train, kind=kind, spec=spec, false_alarm_rate=settings.false_alarm_rate, seed=seed,
                      uncalibrated=True)  # fmt: skip
-    measured = evaluate(detector, protocol)
-    measured.pop("warnings")
     facts = {"features": spec.features, "window_s": spec.window / spec.rate_hz, "threshold": detector.threshold}
-    return {**measured, **facts, "digest": detector.digest.hex(), **flash.measure(detector)}
+    return {**evaluate(detector, protocol), **facts, "digest": detector.digest.hex(), **flash.measure(detector)}
 
 
 def spec_for(protocol: Protocol, size: str) -> Spec:
@@ -151,6 +157,8 @@ def _described(settings: Settings, protocols: str) -> dict[str, Any]:
     return {
         "dataset": settings.folder.name,
         "protocols": protocols,
+        "together": list(settings.together),
+        "apart": list(settings.apart),
         "seeds": settings.seeds,
         "false_alarm_rate": settings.false_alarm_rate,
         "rule": f"design({settings.size!r}, rate, channels, shortest training segment) for every protocol",

@@ -12,19 +12,14 @@ Row = dict[str, Any]
 FIGURES = tuple(
     prefix + name for prefix in ("", "decision_") for name in ("auc", "pauc10", "false_alarm_rate", "detection_rate")
 )
-# Protocols that count as one in the mean over groups: operating points of one machine, each with a single recording.
-TOGETHER = ("adxl356_point/*",)
-# Protocols that are measured but in no mean over groups: a sensor that was moved, which no detector here can know of,
-# and a data set that differs from its faults by its sampling rate.
-APART = ("ceiling_fan_shift/*", "cwru_smoke")
 
 
-def group(protocol: str) -> str | None:
-    """Which group a protocol belongs to, by its name: itself, what stands before its slash, or none."""
-    if any(fnmatch.fnmatchcase(protocol, pattern) for pattern in APART):
+def group(protocol: str, together: Sequence[str] = (), apart: Sequence[str] = ()) -> str | None:
+    """Which group a protocol counts in: none if it fits a glob of `apart`, else the first of `together` that it fits,
+    else one of its own."""
+    if any(fnmatch.fnmatchcase(protocol, pattern) for pattern in apart):
         return None
-    together = any(fnmatch.fnmatchcase(protocol, pattern) for pattern in TOGETHER)
-    return protocol.split("/")[0] if together else protocol
+    return next((pattern for pattern in together if fnmatch.fnmatchcase(protocol, pattern)), protocol)
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Row]:
@@ -42,10 +37,11 @@ def _of_kind(rows: Sequence[Row]) -> Row:
     failed = list(dict.fromkeys(row["protocol"] for row in rows if row["reason"]))
     sound = [row for row in rows if row["protocol"] not in failed]
     protocols = list(dict.fromkeys(row["protocol"] for row in sound))
+    groups = {row["protocol"]: row["group"] for row in sound}
     members: dict[str, list[str]] = {}
     for name in protocols:
-        if place := group(name):
-            members.setdefault(place, []).append(name)
+        if groups[name] is not None:
+            members.setdefault(groups[name], []).append(name)
     by_place = {(row["protocol"], row["seed"]): row for row in sound}
     seeds = sorted({row["seed"] for row in sound})
 
@@ -85,16 +81,21 @@ def lines(found: Row) -> Iterator[str]:
     settings, rows = found["settings"], found["rows"]
     width = max([len("protocol"), *(len(row["protocol"]) for row in rows)])
     yield f"{settings['seeds']} seeds, false-alarm rate asked for {settings['false_alarm_rate']:g}; {settings['rule']}"
-    yield (f"{'protocol':<{width}} {'detector':<11} {'AUC':>5} {'min':>5}…{'max':<5} {'pAUC':>5} {'alarms':>6} "
+    yield (f"{'protocol':<{width}}  {'detector':<11} {'AUC':>5} {'min':>5}…{'max':<5} {'pAUC':>5} {'alarms':>6} "
            f"{'found':>6}   {'10 s: AUC':>9} {'alarms':>6} {'found':>6} {'features':>8} {'flash B':>8}")  # fmt: skip
-    for name, kind in dict.fromkeys((row["protocol"], row["detector"]) for row in rows):
-        yield f"{name:<{width}} {kind:<11} " + _line(
-            [r for r in rows if (r["protocol"], r["detector"]) == (name, kind)]
-        )
+    pairs = dict.fromkeys((row["protocol"], row["detector"]) for row in rows)
+    warned = 0
+    for name, kind in pairs:
+        told = [row for row in rows if (row["protocol"], row["detector"]) == (name, kind)]
+        mark = "!" if any(row.get("warnings") for row in told) else " "
+        warned += mark == "!"
+        yield f"{name + mark:<{width + 1}} {kind:<11} {_line(told)}"
     yield "* uncalibrated: too few training windows for the rate. Mean over seeds; min…max over seeds."
-    for kind, told in found["summary"].items():
-        for what, count in (("protocols", told["protocols"]), ("groups", told["groups_counted"])):
-            yield f"{kind:<11} {f'mean over {count} {what}:':<24} " + _means(told[f"over_{what}"])
+    if warned:
+        yield f"! warned of, {warned} of {len(pairs)} rows: few recordings, or something wrong with one; see --json"
+    for kind, means in found["summary"].items():
+        for what, count in (("protocols", means["protocols"]), ("groups", means["groups_counted"])):
+            yield f"{kind:<11} {f'mean over {count} {what}:':<24} " + _means(means[f"over_{what}"])
     if reason := next((row["flash_reason"] for row in rows if row.get("flash_reason")), None):
         yield f"No flash bytes: {reason}"
 

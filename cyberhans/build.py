@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from cyberhans import boards
 from cyberhans.boards import Board
 from cyberhans.core import firmware_dir
-from cyberhans.detector import load_detector
+from cyberhans.detector import Detector, load_detector
 from cyberhans.errors import CyberHansError
 from cyberhans.footprint import Footprint, footprint
 from cyberhans.hex_file import intel_hex
@@ -75,16 +75,38 @@ def build(
     with the main program.
     Raises CyberHansError: unknown board, no compiler, incomplete or changed folder, C that does not compile, no room.
     """
-    board, folder, out = boards.board(board_name), Path(folder).resolve(), Path(out).resolve()
+    board, out = boards.board(board_name), Path(out).resolve()
     firmware = (firmware or firmware_dir()).resolve()
-    if lacking := boards.toolchain_missing(board, compiler):
-        raise CyberHansError(f"cannot build for {board.name}: {lacking}")
-    detector = load_detector(folder)
+    detector = _check(board, compiler, folder)
     with _scratch(out) as work:
-        _write_waveform(detector.golden[0], work / "waveform.c")
-        _configure(board, compiler, folder, firmware, work, extra_flags, app)
+        _configure(board, compiler, detector, firmware, work, extra_flags, app)
         _run_tool("cmake", "--build", str(work), "--target", *PARTS)
         return _link(board, compiler, firmware, work, out / "firmware.elf")
+
+
+def compile_part(folder: str | Path, board_name: str, part: str, work: Path) -> list[Path]:
+    """The objects of one of PARTS, as in the image that build() makes of this folder by gcc.
+
+    work: an empty folder, which is configured; or that of an earlier call with the same folder and board, where only
+    what has changed is compiled. Raises CyberHansError as build() does.
+    """
+    if not (work / "build.ninja").exists():
+        board = boards.board(board_name)
+        _configure(board, "gcc", _check(board, "gcc", folder), firmware_dir(), work.resolve())
+    _run_tool("cmake", "--build", str(work), "--target", part)
+    return _objects(work, part)
+
+
+def _check(board: Board, compiler: str, folder: str | Path) -> Detector:
+    """What is to be built: refused without a compiler, or where its folder is incomplete."""
+    if lacking := boards.toolchain_missing(board, compiler):
+        raise CyberHansError(f"cannot build for {board.name}: {lacking}")
+    return load_detector(Path(folder).resolve())
+
+
+def _objects(work: Path, part: str) -> list[Path]:
+    found = sorted((work / "CMakeFiles" / f"{part}.dir").rglob("*.o*"))
+    return [path for path in found if path.suffix in (".o", ".obj")]
 
 
 @contextlib.contextmanager
@@ -105,8 +127,7 @@ def _unwritable(path: Path, error: OSError) -> CyberHansError:
 
 def _link(board: Board, compiler: str, firmware: Path, work: Path, image: Path) -> Build:
     """Estimate, refuse or link, and read the sizes."""
-    objects = {part: sorted((work / "CMakeFiles" / f"{part}.dir").rglob("*.o*")) for part in PARTS}
-    objects = {part: [path for path in paths if path.suffix in (".o", ".obj")] for part, paths in objects.items()}
+    objects = {part: _objects(work, part) for part in PARTS}
     before = footprint(objects, _libraries(board, compiler, work, objects["waveform"][0]))
     stack = stack_bytes(before, board) if board.bare else None
     if stack is not None:
@@ -165,8 +186,11 @@ def _write_script(board: Board, stack: int, sections: str, path: Path) -> None:
 
 
 def _configure(
-    board: Board, compiler: str, folder: Path, firmware: Path, work: Path, extra_flags: Sequence[str], app: str
-) -> None:
+    board: Board, compiler: str, detector: Detector, firmware: Path, work: Path,
+    extra_flags: Sequence[str] = (), app: str = "app",
+) -> None:  # fmt: skip
+    """In `work`, for a detector that has a folder."""
+    _write_waveform(detector.golden[0], work / "waveform.c")
     toolchain = "zig" if compiler == "zig" and board.bare else board.toolchain
     settings = {
         "CMAKE_MAKE_PROGRAM": boards.find_tool("ninja"),
@@ -175,7 +199,7 @@ def _configure(
         "HANS_APP": app,
         "HANS_FOLDERS": ";".join(board.folders),
         "HANS_CPU": ";".join(board.zig if compiler == "zig" else board.cpu),
-        "HANS_DETECTOR": folder,
+        "HANS_DETECTOR": detector.folder,
         "HANS_GENERATED": work,
         "HANS_BODY_MAX": board.body_max,
         "HANS_EXTRA": ";".join(extra_flags),

@@ -11,7 +11,7 @@ import typer
 
 from cyberhans import __version__
 from cyberhans.errors import CyberHansError
-from cyberhans.printing import print_json, tell
+from cyberhans.printing import print_failure, print_json, progress, tell
 
 if TYPE_CHECKING:
     from cyberhans.recording import Recording
@@ -157,6 +157,8 @@ def bench(
     false_alarms: Annotated[float, typer.Option(help="False-alarm rate to ask for, per window.")] = 0.02,
     board: Annotated[str, typer.Option(help="Whose flash to fill; `cyberhans boards` lists them.")] = "netduinoplus2",
     jobs: Annotated[int, typer.Option(help="Processes; 0: one for each core. The figures are the same.", min=0)] = 0,
+    together: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Protocols that are one group.")] = None,
+    apart: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Protocols that are in no group.")] = None,
     as_json: Json = False,
 ) -> None:
     """Train and measure every detector on every protocol of a data set, by one rule: figures, and their means."""
@@ -166,7 +168,8 @@ def bench(
 
     found = measure(
         dataset, protocols=protocol, kinds=tuple(detector or KINDS), seeds=seeds, false_alarm_rate=false_alarms,
-        board_name=board, jobs=jobs, note=_progress if sys.stderr.isatty() else lambda done, of, what: None,
+        board_name=board, jobs=jobs, together=together or (), apart=apart or (),
+        note=progress,
     )  # fmt: skip
     if as_json:
         return print_json(found)
@@ -274,11 +277,6 @@ def _choose_spec(name: str, recordings: tuple[Recording, ...], board_name: str) 
     return design(size, first.rate_hz, first.samples.shape[1], min(r.segment_len for r in recordings))
 
 
-def _progress(done: int, of: int, what: str) -> None:
-    """One line on standard error that is written over, and gone when all is done."""
-    typer.echo(f"\r\033[K{f'{done}/{of} {what}' if done < of else ''}", nl=False, err=True)
-
-
 def main() -> None:
     """Entry point: a failure is one line on standard error and exit code 1; bad usage 2; --debug shows tracebacks."""
     try:
@@ -288,16 +286,8 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        typer.echo(f"cyberhans: {' '.join(_cause(error).split())}", err=True)
+        print_failure(error)
         sys.exit(1)
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, CyberHansError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'this computer'}: {error.strerror}; mend that and try again"
-    return f"unexpected {type(error).__name__} ({error}); please report it with what `cyberhans --debug ...` shows"
 
 
 if __name__ == "__main__":

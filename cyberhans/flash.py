@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from cyberhans.boards import board, compiler, toolchain_missing
-from cyberhans.build import Build, build, image_sizes
-from cyberhans.core import firmware_dir
+from cyberhans.boards import board, toolchain_missing
+from cyberhans.build import Build, build, compile_part, image_sizes
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
-
-FLAGS = ("-O2", "-std=c99", "-w", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections")  # as the firmware's
 
 
 class Flash:
     """For detectors of one Spec and kind. The first is built; of another its model is compiled and put in the place
-    of the first one's, in numbers: nothing else in the image differs but the threshold and the waveform's values."""
+    of the first one's, in numbers: nothing else in the image differs but the threshold and the waveform's values.
 
-    def __init__(self, board_name: str) -> None:
+    work: an empty folder that stays as long as this does.
+    """
+
+    def __init__(self, board_name: str, work: Path) -> None:
         self.board = board(board_name)
         self.reason = toolchain_missing(self.board)
+        self.folder, self.image, self.parts = (work / name for name in ("detector", "image", "parts"))
         self.linked: Build | None = None
         self.first = 0
 
@@ -31,29 +30,26 @@ class Flash:
         if self.reason:
             return _unknown(self.reason)
         try:
-            size = self._compiled(detector.model.text)
-            if self.linked is None:
-                with tempfile.TemporaryDirectory() as scratch:
-                    folder = detector.save(Path(scratch) / "detector").folder
-                    assert folder is not None
-                    self.linked, self.first = build(folder, self.board.name, Path(scratch) / "image"), size
+            linked, grown = self._measured(detector)
         except CyberHansError as error:
             return _unknown(str(error))
-        grown = size - self.first
-        sizes = {"flash_bytes": self.linked.flash_bytes + grown, "model_bytes": self.linked.shares["model"] + grown}
+        sizes = {"flash_bytes": linked.flash_bytes + grown, "model_bytes": linked.shares["model"] + grown}
         return {**sizes, "flash_reason": None}
 
-    def _compiled(self, text: str) -> int:
-        """Bytes that a model.c becomes."""
-        with tempfile.TemporaryDirectory() as scratch:
-            source, made = Path(scratch) / "model.c", Path(scratch) / "model.o"
-            source.write_text(text)
-            command = [*compiler(self.board), *self.board.cpu, *FLAGS, f"-I{firmware_dir() / 'core'}", "-c",
-                       str(source), "-o", str(made)]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise CyberHansError(f"model.c does not compile for {self.board.name}: {done.stderr.strip()[:200]}")
-            return image_sizes(made)[0]
+    def _measured(self, detector: Detector) -> tuple[Build, int]:
+        """The first one's image, and how many bytes longer this one's model is."""
+        if self.linked is None:
+            detector.save(self.folder)
+            self.linked = build(self.folder, self.board.name, self.image)
+            return self.linked, 0
+        self.first = self.first or self._compiled()  # the folder is still the first one's
+        detector.save(self.folder)
+        return self.linked, self._compiled() - self.first
+
+    def _compiled(self) -> int:
+        """Bytes that the folder's model becomes."""
+        self.parts.mkdir(exist_ok=True)
+        return sum(image_sizes(made)[0] for made in compile_part(self.folder, self.board.name, "model", self.parts))
 
 
 def _unknown(reason: str) -> dict[str, Any]:

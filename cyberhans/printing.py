@@ -1,11 +1,14 @@
-"""What a verb tells, on standard output: JSON, or lines for people."""
+"""What a verb tells: JSON or lines for people on standard output, progress and failures on standard error."""
 
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import typer
+
+from cyberhans.errors import CyberHansError
 
 
 def tell(row: dict[str, Any], as_json: bool) -> None:
@@ -33,3 +36,22 @@ def _print_fields(row: dict[str, Any], indent: str) -> None:
 def print_json(value: Any) -> None:
     """On standard output, and nothing else there."""
     typer.echo(json.dumps(value, indent=2))
+
+
+def progress(done: int, of: int, what: str) -> None:
+    """On a terminal: one line that is written over, and gone when all is done."""
+    if sys.stderr.isatty():
+        typer.echo(f"\r\033[K{f'{done}/{of} {what}' if done < of else ''}", nl=False, err=True)
+
+
+def print_failure(error: Exception) -> None:
+    """One line: what is wrong, where, how to mend it."""
+    typer.echo(f"cyberhans: {' '.join(_cause(error).split())}", err=True)
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, CyberHansError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'this computer'}: {error.strerror}; mend that and try again"
+    return f"unexpected {type(error).__name__} ({error}); please report it with what `cyberhans --debug ...` shows"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from command import cyberhans
 from counts import ENDURANCE
+from learnt import SPEC, recording
 from sklearn.metrics import roc_auc_score
 
 from conftest import ROOT
@@ -25,10 +27,12 @@ from cyberhans.bench import bench, spec_for
 from cyberhans.bench_summary import FIGURES, group, lines, summary
 from cyberhans.dataset import load_protocol
 from cyberhans.errors import CyberHansError
+from cyberhans.flash import Flash
 from cyberhans.train import train
 
 DEMO = ROOT / "recordings" / "demo"
 KINDS = ("gaussian", "forest")
+TOGETHER, APART = ("adxl356_point/*",), ("ceiling_fan_shift/*", "cwru_smoke")  # of the real set
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,7 @@ def test_the_figures_are_those_of_the_scores(found: dict[str, Any]) -> None:
     spec = spec_for(protocol, "full")
     detector = train(protocol.train, kind="forest", spec=spec, false_alarm_rate=0.02, seed=1)
     assert (row["digest"], row["threshold"]) == (detector.digest.hex(), detector.threshold)
+    assert row["warnings"] == detector.warnings == []
     core = detector.core()
     scores = [core.run(part.windows(spec)).score for part in protocol.test_normal + protocol.test_anomaly]
     normal, anomaly = (np.concatenate(part) for part in (scores[: len(protocol.test_normal)],
@@ -98,10 +103,46 @@ def test_flash_is_that_of_the_image(found: dict[str, Any], tmp_path: Path) -> No
         assert row["model_bytes"] == pytest.approx(image.shares["model"], abs=64)
 
 
+@pytest.mark.emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["netduinoplus2", "virt-rv32imac"])
+def test_flash_is_that_of_the_boards_image(board: str, tmp_path: Path) -> None:
+    from cyberhans.build import build
+
+    (tmp_path / "work").mkdir()
+    flash = Flash(board, tmp_path / "work")
+    sizes = set()
+    for seed in range(3):
+        detector = train([recording(0)], kind="forest", spec=SPEC, false_alarm_rate=0.05, seed=seed)
+        detector.save(tmp_path / "detector")
+        image = build(tmp_path / "detector", board, tmp_path / "image")
+        assert flash.measure(detector) == {"flash_bytes": image.flash_bytes, "model_bytes": image.shares["model"],
+                                           "flash_reason": None}  # fmt: skip
+        sizes.add(image.flash_bytes)
+    assert len(sizes) == 3
+
+
+@pytest.mark.slow
+def test_why_there_are_no_flash_bytes_is_one_line(tmp_path: Path) -> None:
+    """Of a model that does not compile, be it the first or a later one."""
+    sound = train([recording(0)], kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+    broken = replace(sound, model=replace(sound.model, text="int here(void)\n{\n    return nothing;\n}\n"))
+    flash = Flash("native", tmp_path)
+    for detector in (broken, sound, broken, sound):
+        told = flash.measure(detector)
+        reason = told.pop("flash_reason")
+        if detector is sound:
+            assert reason is None and told["model_bytes"] > 0
+        else:
+            assert told == {"flash_bytes": None, "model_bytes": None}
+            assert "nothing" in reason and "error:" in reason and "\n" not in reason
+
+
 def test_means_over_protocols_groups_and_seeds() -> None:
     def row(protocol: str, seed: int, auc: float) -> dict[str, Any]:
         figures = {figure: 0.0 for figure in FIGURES} | {"auc": auc}
-        return {"protocol": protocol, "detector": "gaussian", "seed": seed, "reason": None, "flash_bytes": 9, **figures}
+        return {"protocol": protocol, "group": group(protocol, TOGETHER, APART), "detector": "gaussian", "seed": seed,
+                "reason": None, "flash_bytes": 9, **figures}  # fmt: skip
 
     values = {"adxl356_point/a": (0.5, 0.7), "adxl356_point/b": (0.9, 0.9), "fan": (1.0, 0.6), "cwru_smoke": (0.1, 0.1)}
     rows = [row(name, seed, pair[seed]) for name, pair in values.items() for seed in (0, 1)]
@@ -109,7 +150,7 @@ def test_means_over_protocols_groups_and_seeds() -> None:
     rows.append({"protocol": "late", "detector": "gaussian", "seed": 1, "reason": "too short"})
     told = summary(rows)["gaussian"]
     assert told["not_measured"] == ["late"] and told["protocols"] == 4 and told["groups_counted"] == 2
-    assert told["groups"]["adxl356_point"]["auc"] == pytest.approx(0.75)
+    assert told["groups"]["adxl356_point/*"]["auc"] == pytest.approx(0.75)
     seeds = [(0.7 + 1.0) / 2, (0.8 + 0.6) / 2]
     assert told["over_groups"]["auc"] == pytest.approx(
         {"mean": sum(seeds) / 2, "min": min(seeds), "max": max(seeds), "std": statistics.stdev(seeds)}
@@ -123,10 +164,22 @@ def test_nothing_measured_is_no_mean() -> None:
 
 
 def test_groups_by_name() -> None:
-    assert group("adxl356_point/1200rpm_00lb") == "adxl356_point"
-    assert group("adxl356_unseen_speed/0600") == "adxl356_unseen_speed/0600"
-    assert group("ceiling_fan_shift/low") is None and group("cwru_smoke") is None
-    assert group("anything") == "anything"
+    for name in ("press", "press/left", "cwru_smoke", "adxl356_point/1200rpm_00lb"):
+        assert group(name) == name  # no name means anything by itself
+    assert group("press/left", ["*/right", "press/*", "*"]) == "press/*"
+    assert group("press", ["press/*"]) == "press"
+    assert group("press/left", ["press/*"], ["fan", "*/left"]) is None
+    assert group("press/left", (), ["fan"]) == "press/left"
+
+
+@pytest.mark.slow
+def test_the_command_groups_as_it_is_asked() -> None:
+    asked = ("--together", "fan", "--together", "*u*", "--apart", "f*")
+    told = json.loads(cyberhans("bench", DEMO, "--detector", "gaussian", "--board", "native", *asked, "--json").out)
+    assert told["settings"]["together"] == ["fan", "*u*"] and told["settings"]["apart"] == ["f*"]
+    assert {row["protocol"]: row["group"] for row in told["rows"]} == {"pump": "*u*", "fan": None}
+    means = told["summary"]["gaussian"]
+    assert set(means["groups"]) == {"*u*"} and means["groups_counted"] == 1 and means["protocols"] == 2
 
 
 @pytest.mark.recordings
@@ -134,7 +187,7 @@ def test_the_29_protocols_of_the_real_set_are_18_groups(recordings: Path) -> Non
     with open(recordings / "protocols.csv", newline="") as file:
         names = {row["protocol"] for row in csv.DictReader(file)}
     assert len(names) == 29
-    assert len({group(name) for name in names} - {None}) == 18
+    assert len({group(name, TOGETHER, APART) for name in names} - {None}) == 18
 
 
 def test_the_table(found: dict[str, Any]) -> None:
@@ -143,6 +196,18 @@ def test_the_table(found: dict[str, Any]) -> None:
     assert len(rows) == 4 and len({len(line) for line in [*rows, text[1]]}) == 1  # aligned
     assert any(line.startswith("forest      mean over 2 groups:") for line in text)
     assert "No flash" not in "\n".join(text)
+
+
+def test_the_table_marks_what_is_warned_of(found: dict[str, Any]) -> None:
+    """The seeds of a row together."""
+    rows = [{**row, "warnings": ["a.wav: 9 samples were lost"] if (row["protocol"], row["seed"]) == ("fan", 1) else []}
+            for row in found["rows"]]  # fmt: skip
+    text = list(lines({**found, "rows": rows}))
+    marked = [line.split()[0] for line in text if line.startswith(("pump", "fan"))]
+    assert marked == ["pump", "pump", "fan!", "fan!"]
+    assert any(line.startswith("! warned of, 2 of 4 rows: ") for line in text)
+    sound = {**found, "rows": [{**row, "warnings": []} for row in rows]}
+    assert "!" not in "\n".join(lines(sound))
 
 
 def small_set(folder: Path, **change: str) -> Path:
@@ -170,11 +235,13 @@ def test_what_cannot_be_measured_is_a_row_with_a_reason(tmp_path: Path) -> None:
     assert any("not measured: " in line for line in lines(found))
 
 
-def test_without_a_compiler_for_the_board_there_are_no_flash_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_for_the_board_there_are_no_flash_bytes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from cyberhans import flash
 
     monkeypatch.setattr(flash, "toolchain_missing", lambda board: "arm-none-eabi-gcc not found: install it")
-    told = flash.Flash("netduinoplus2").measure(None)  # type: ignore[arg-type]
+    told = flash.Flash("netduinoplus2", tmp_path).measure(None)  # type: ignore[arg-type]
     assert told == {"flash_bytes": None, "model_bytes": None,
                     "flash_reason": "arm-none-eabi-gcc not found: install it"}  # fmt: skip
 
@@ -194,6 +261,8 @@ def test_the_command_gives_the_same_with_one_process(found: dict[str, Any]) -> N
     [
         ((DEMO / "nowhere",), "protocols.csv: No such file or directory"),
         ((DEMO, "--protocol", "tractor*"), "no protocol fits 'tractor*'; it has pump, fan"),
+        ((DEMO, "--together", "*", "--together", "trac*"), "no protocol fits 'trac*'; it has pump, fan"),
+        ((DEMO, "--apart", "pump", "--apart", "Pump"), "no protocol fits 'Pump'; it has pump, fan"),
         ((DEMO, "--detector", "svm"), "detector 'svm': choose autoencoder, forest, gaussian"),
         ((DEMO, "--false-alarms", "0.9"), "false-alarm rate 0.9"),
         ((DEMO, "--board", "toaster"), "unknown board 'toaster'"),
@@ -208,6 +277,21 @@ def test_a_missing_recording_is_told_before_anything_is_trained(tmp_path: Path) 
     (small_set(tmp_path) / "fan_wed.wav").unlink()
     with pytest.raises(CyberHansError, match=r"fan_wed\.wav"):
         bench(tmp_path, kinds=("gaussian",), board_name="native")
+
+
+@pytest.mark.slow
+def test_what_is_warned_of_stays_in_the_row(tmp_path: Path) -> None:
+    parts = (("train_normal", "mon"), ("test_normal", "tue"), ("test_anomaly", "imbalance"))
+    rows = "\n".join(f"lone,{role},fan_{day}.wav,," for role, day in parts)
+    found = bench(small_set(tmp_path, rows=rows), protocols="lone", kinds=("gaussian",), board_name="native", jobs=1)
+    assert found["rows"][0]["warnings"][0].startswith("threshold from one recording")
+    assert any(line.startswith("lone! ") for line in lines(found))
+
+
+def test_samples_that_train_and_test_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    folder = small_set(tmp_path, row="fan,test_normal,fan_mon.wav,,")
+    with pytest.raises(CyberHansError, match=r"fan_mon\.wav trains and fan_mon\.wav tests on the same samples"):
+        bench(folder, kinds=("gaussian",), board_name="native")
 
 
 @pytest.mark.slow
@@ -245,7 +329,7 @@ def _children(pid: int) -> list[int]:
 def test_the_promised_means(recordings: Path, record_property: Callable[[str, object], None]) -> None:
     """Window AUC, mean over the groups, worst of the seeds; the ordinary run takes the three bearings, one seed."""
     protocols, seeds, groups = ("*", 5, 18) if ENDURANCE else ("run_to_failure/*", 1, 3)
-    found = bench(recordings, protocols=protocols, seeds=seeds, board_name="native")
+    found = bench(recordings, protocols=protocols, seeds=seeds, board_name="native", together=TOGETHER, apart=APART)
     told = found["summary"]
     for kind, least in {"gaussian": 0.975, "autoencoder": 0.95, "forest": 0.90}.items():
         over_groups = told[kind]["over_groups"]["auc"]
