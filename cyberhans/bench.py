@@ -12,6 +12,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -98,6 +99,10 @@ def _in_processes(tasks: Sequence[tuple[Settings, str, str]], jobs: int) -> Iter
         pool = concurrent.futures.ProcessPoolExecutor(min(jobs, len(tasks)), context, _begin, (cache, theirs))
         try:
             yield from pool.map(_measured, *zip(*tasks, strict=True))
+        except BrokenProcessPool:
+            raise CyberHansError(
+                "a process of the bench was killed, perhaps for want of memory: try --jobs 1"
+            ) from None
         except BaseException:
             ours.close()  # whatever stops us stops them
             raise
@@ -120,10 +125,10 @@ def _follow(parent: Connection) -> None:
 
 def _measured(settings: Settings, name: str, kind: str) -> list[Row]:
     """One row per seed; those of a kind without chance are one and the same."""
-    protocol = load_protocol(settings.folder, name)
     group = bench_summary.group(name, settings.together, settings.apart)
     known = {"protocol": name, "group": group, "detector": kind}
     rows: list[Row] = []
+    protocol: Protocol | None = None
     with tempfile.TemporaryDirectory() as work:
         flash = Flash(settings.board, Path(work))
         for seed in range(settings.seeds):
@@ -132,6 +137,7 @@ def _measured(settings: Settings, name: str, kind: str) -> list[Row]:
                 rows.append({**rows[0], "seed": seed})
                 continue
             try:
+                protocol = protocol or load_protocol(settings.folder, name)
                 row |= _figures(settings, protocol, kind, seed, flash)
             except CyberHansError as error:
                 row["reason"] = str(error)

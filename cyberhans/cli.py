@@ -172,9 +172,11 @@ def bench(
         note=progress,
     )  # fmt: skip
     if as_json:
-        return print_json(found)
-    for line in lines(found):
-        typer.echo(line)
+        print_json(found)
+    else:
+        typer.echo("\n".join(lines(found)))
+    if all(row["reason"] for row in found["rows"]):
+        raise typer.Exit(1)  # nothing was measured
 
 
 @app.command()

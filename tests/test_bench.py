@@ -339,3 +339,14 @@ def test_the_promised_means(recordings: Path, record_property: Callable[[str, ob
             record_property(f"worst AUC over {groups} groups, {kind}, {name}", round(over_groups[name], 4))
     snapshots = [row for row in found["rows"] if row["protocol"] == "run_to_failure/bearing1_2"]
     assert all(row["decisions"] == {"normal": 37, "anomaly": 6} for row in snapshots)  # of 7 snapshots
+
+
+@pytest.mark.slow
+def test_where_nothing_was_measured_the_verb_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a recording that goes after the check is a reason as well."""
+    folder = small_set(tmp_path)
+    (folder / "fan_sat.wav").unlink()
+    monkeypatch.setattr("cyberhans.bench._check", lambda *_: ["fan"])
+    outcome = cyberhans("bench", folder, "--detector", "gaussian", "--jobs", "1", "--board", "native")
+    assert outcome.code == 1
+    assert "fan_sat.wav: No such file" in outcome.out
