@@ -32,6 +32,7 @@ SECONDS = 60.0  # that a verification of WINDOWS may take, whatever the line doe
 WINDOWS = 30  # of six packets each
 MIXED = dict.fromkeys(FAULTS, 0.01)
 Record = Callable[[str, object], None]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +91,6 @@ def test_a_line_with_all_faults_gives_all_bits(running: Emulator, seed: int, rec
     record_property("total bad line: faults", done.total() - done["packets"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.3])
 @pytest.mark.parametrize("seed", range(full(2, 20)))
 def test_a_very_bad_line_gives_all_bits_or_one_line_of_text(running: Emulator, rate: float, seed: int) -> None:
@@ -211,7 +211,6 @@ def test_what_is_sent_again_begets_no_flood(running: Emulator, fault: str, most:
 
 
 @pytest.mark.emulator
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(full(1, 5)))
 @pytest.mark.parametrize("name", ["netduinoplus2", "microbit"])
 def test_an_emulated_board_behind_a_bad_line_gives_all_bits(

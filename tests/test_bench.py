@@ -41,6 +41,7 @@ def found() -> dict[str, Any]:
     return bench(DEMO, kinds=KINDS, seeds=2, board_name="native", jobs=2)
 
 
+@pytest.mark.slow
 def test_a_row_for_every_protocol_detector_and_seed(found: dict[str, Any]) -> None:
     keys = [(row["protocol"], row["detector"], row["seed"]) for row in found["rows"]]
     assert keys == [(name, kind, seed) for name in ("pump", "fan") for kind in KINDS for seed in (0, 1)]
@@ -51,6 +52,7 @@ def test_a_row_for_every_protocol_detector_and_seed(found: dict[str, Any]) -> No
     assert found["settings"]["false_alarm_rate"] == 0.02 and "design('full'" in found["settings"]["rule"]
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_scores(found: dict[str, Any]) -> None:
     """Trained again and computed by other code, from the integers of the C core."""
     row = next(row for row in found["rows"] if (row["protocol"], row["detector"], row["seed"]) == ("fan", "forest", 1))
@@ -80,12 +82,14 @@ def test_the_figures_are_those_of_the_scores(found: dict[str, Any]) -> None:
     assert row["decision_detection_rate"] == pytest.approx(np.mean(said[of_normal:]))
 
 
+@pytest.mark.slow
 def test_the_seed_matters_to_a_forest_and_not_to_a_gaussian(found: dict[str, Any]) -> None:
     digests = {kind: {row["digest"] for row in found["rows"] if (row["protocol"], row["detector"]) == ("pump", kind)}
                for kind in KINDS}  # fmt: skip
     assert len(digests["gaussian"]) == 1 and len(digests["forest"]) == 2
 
 
+@pytest.mark.slow
 def test_flash_is_that_of_the_image(found: dict[str, Any], tmp_path: Path) -> None:
     """Of the second seed too, which was not linked."""
     from cyberhans.build import build
@@ -190,6 +194,7 @@ def test_the_29_protocols_of_the_real_set_are_18_groups(recordings: Path) -> Non
     assert len({group(name, TOGETHER, APART) for name in names} - {None}) == 18
 
 
+@pytest.mark.slow
 def test_the_table(found: dict[str, Any]) -> None:
     text = list(lines(found))
     rows = [line for line in text if line.startswith(("pump", "fan"))]
@@ -198,6 +203,7 @@ def test_the_table(found: dict[str, Any]) -> None:
     assert "No flash" not in "\n".join(text)
 
 
+@pytest.mark.slow
 def test_the_table_marks_what_is_warned_of(found: dict[str, Any]) -> None:
     """The seeds of a row together."""
     rows = [{**row, "warnings": ["a.wav: 9 samples were lost"] if (row["protocol"], row["seed"]) == ("fan", 1) else []}
