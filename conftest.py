@@ -14,6 +14,7 @@ import pytest
 from cyberhans import boards
 
 ROOT = Path(__file__).resolve().parent
+PROMISED_WINDOWS, PROMISED_ELSEWHERE, PROMISED_PAIRS = {"native": 10_000}, 500, 10
 
 
 if os.environ.get("CYBERHANS_ENDURANCE"):  # examples of every property test that does not name its own number
@@ -57,10 +58,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="real recordings absent: set CYBERHANS_RECORDINGS"))
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With full counts the parity tests must have compared what is promised, or the run has failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CYBERHANS_ENDURANCE") and reporter and (short := too_few(_told(reporter))):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nparity compared too little: {short}")
+
+
+def too_few(told: list[list[tuple[str, Any]]]) -> str:
+    """What the parity tests, if any ran, fell short of: windows of a board, or pairs of a board and a compiler."""
+    rows = [row for row in map(dict, told) if "parity_pair" in row]
+    windows: Counter[str] = Counter()
+    for row in rows:
+        windows[row["parity_pair"][0]] += row["parity_windows"]
+    pairs = len({tuple(row["parity_pair"]) for row in rows})
+    few = [f"{count} windows on {board}" for board, count in windows.items()
+           if count < PROMISED_WINDOWS.get(board, PROMISED_ELSEWHERE)]  # fmt: skip
+    return ", ".join(few + [f"{pairs} pairs of board and compiler"] * (0 < pairs < PROMISED_PAIRS))
+
+
+def _told(terminalreporter: pytest.TerminalReporter) -> list[list[tuple[str, Any]]]:
+    """What each test that ran has recorded."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    return [report.user_properties for report in reports if report.when == "call"]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The figures that tests recorded: of the parity tests a table, by board and compiler; of others a line each."""
-    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
-    told = [report.user_properties for report in reports if report.when == "call"]
+    told = _told(terminalreporter)
     _tell_parity(terminalreporter, [dict(properties) for properties in told])
     _tell_figures(terminalreporter, [item for properties in told for item in properties])
 

@@ -252,8 +252,8 @@ static void answer_info"""
 
 @pytest.mark.parametrize("name", EMULATED)
 def test_ticks_count_the_instructions_of_a_known_loop(name: str, tmp_path: Path) -> None:
-    """Two thousand more rounds of two instructions are four thousand more on every core, within a tick's handler; a
-    wrong clock or shift would be further off."""
+    """Two thousand more rounds of two instructions are four thousand more on every core, but for an interrupt
+    or two of some 25 each; a wrong clock or shift would be further off."""
     firmware = shutil.copytree(firmware_dir(), tmp_path / "firmware")
     source = firmware / "app" / "answer.c"
     text = source.read_text().replace("static void answer_info", LOOP, 1)
@@ -262,4 +262,4 @@ def test_ticks_count_the_instructions_of_a_known_loop(name: str, tmp_path: Path)
     image = build(tmp_path / "detector", name, tmp_path / "out", firmware=firmware).image
     with open_device(f"board:{name}", image=image, counting=True) as device:
         counted = [board(name).instructions(device.ask_info().broken) for _ in range(3)]
-    assert counted == pytest.approx([4000] * 3, rel=0.01)
+    assert counted == pytest.approx([4000] * 3, abs=100)
