@@ -87,7 +87,8 @@ def test_a_refusal_names_the_request() -> None:
 @pytest.mark.parametrize(
     ("sent", "given", "missed"),
     [((5, 6, 7), (5, 6, 7), 0), ((5, 6, 6, 7), (5, 6, 7), 0), ((5, 7), (5, 7), 1), ((255, 0, 3), (255, 0, 3), 2),
-     ((5, 7, 6, 8), (5, 7, 8), 1), ((200, 100), (200,), 0), ((9, 137), (9, 137), 127)],
+     ((5, 7, 6, 8), (5, 7, 8), 1), ((200, 100), (200,), 0), ((9, 137), (9, 137), 127),
+     ((9, 138), (9,), 0)],
 )  # fmt: skip
 def test_events_that_come_twice_or_late_are_dropped_and_lost_ones_counted(
     sent: tuple[int, ...], given: tuple[int, ...], missed: int
@@ -98,6 +99,15 @@ def test_events_that_come_twice_or_late_are_dropped_and_lost_ones_counted(
     assert [packet.seq for packet in found if packet] == list(given)
     assert exchange.take(time.monotonic()) is None
     assert exchange.missed_events == missed
+
+
+def test_late_events_without_end_are_nothing() -> None:
+    exchange, line = over(events(5, *[4] * 200_000))
+    line.write(b"anything")
+    assert exchange.take(time.monotonic() + 1) == events(5)[0]
+    before = time.monotonic()
+    assert exchange.take(before + 0.01) is None
+    assert time.monotonic() < before + 5 and line.take(0) is not None  # it gave up with more to come
 
 
 def test_a_new_stream_may_number_its_events_anew() -> None:
