@@ -8,6 +8,7 @@ from collections import deque
 
 import serial
 
+from cyberhans.boards import boards
 from cyberhans.emulator import EXIT_SECONDS, START_SECONDS, Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.protocol import Decoder, Packet
@@ -83,9 +84,8 @@ class Line:
             except (serial.SerialException, OSError, ValueError) as error:
                 ended = self.emulator.ended() if self.emulator else None
                 if ended or time.monotonic() > deadline:
-                    raise CyberHansError(
-                        f"{self.name}: cannot be opened: {ended or _reason(error)}; check --device"
-                    ) from None
+                    hint = f"write --device board:{url}" if url in {row.name for row in boards()} else "check --device"
+                    raise CyberHansError(f"{self.name}: cannot be opened: {ended or _reason(error)}; {hint}") from None
                 time.sleep(0.02)
 
     def _vanished(self, error: Exception) -> CyberHansError:

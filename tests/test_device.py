@@ -377,6 +377,11 @@ def test_a_port_that_does_not_exist_is_one_line() -> None:
         open_device("nonsense://x")
 
 
+def test_a_boards_name_alone_is_told_how_to_write_it() -> None:
+    with pytest.raises(CyberHansError, match=r"microbit: cannot be opened: .*; write --device board:microbit$"):
+        open_device("microbit")
+
+
 def test_a_board_without_image_or_name_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CyberHansError, match="needs an image"):
         open_device("board:native")
