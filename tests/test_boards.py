@@ -262,4 +262,4 @@ def test_ticks_count_the_instructions_of_a_known_loop(name: str, tmp_path: Path)
     image = build(tmp_path / "detector", name, tmp_path / "out", firmware=firmware).image
     with open_device(f"board:{name}", image=image, counting=True) as device:
         counted = [board(name).instructions(device.ask_info().broken) for _ in range(3)]
-    assert counted == pytest.approx([4000] * 3, abs=100)
+    assert np.median(counted) == pytest.approx(4000, rel=0.01)

@@ -2,8 +2,8 @@
  * What each stage of the core costs on this board: the application of `make bench`. On an emulator that counts, a tick
  * follows the instructions. Whoever sends a byte gets lines of `name ticks`, ended by a zero.
  *
- * Each region runs a few times and the smallest count is taken, so that the tick's interrupt is in none but those longer
- * than its period. These the host scales by `long`, a loop of known length that is interrupted just as often.
+ * Each region begins just after a tick, so that the tick's interrupt is in none but those longer than its period, and as
+ * often in each run; of a few runs the smallest count is taken. The longer ones the host scales by `long`, a loop of known length that is interrupted just as often.
  */
 #include <string.h>
 
@@ -29,6 +29,9 @@ static void await_listener(void)
 
     while (port_read(&byte, 1) == 0) {
         port_sleep();
+    }
+    while (port_read(&byte, 1) > 0) {
+        /* nothing may wait: port_sleep() would not sleep */
     }
 }
 
@@ -80,7 +83,9 @@ static void take_window(void)
     do {                                                                                                               \
         uint32_t least = UINT32_MAX;                                                                                   \
         for (uint8_t run = 0; run < RUNS; run++) {                                                                     \
-            uint32_t before = port_ticks(), ticks;                                                                     \
+            uint32_t before, ticks;                                                                                    \
+            port_sleep();                                                                                              \
+            before = port_ticks();                                                                                     \
             region;                                                                                                    \
             ticks = port_ticks() - before;                                                                             \
             least = ticks < least ? ticks : least;                                                                     \
