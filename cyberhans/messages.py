@@ -27,6 +27,10 @@ class Request(enum.IntEnum):
     TRACED = 0x05
     FILE = 0x06
     RUN = 0x07
+    SENSOR = 0x08
+    CAPTURE = 0x09
+    CREDIT = 0x0B
+    VERDICTS = 0x0C
 
 
 class Event(enum.IntEnum):
@@ -35,6 +39,7 @@ class Event(enum.IntEnum):
     VERDICT = 0xC0
     FEATURES = 0xC1
     COSTS = 0xC2
+    DATA = 0xC3
 
 
 class Refusal(enum.IntEnum):
@@ -46,11 +51,14 @@ class Refusal(enum.IntEnum):
     INDEX = 4  # not the expected sample index, which `detail` tells
     FILE = 5  # no host files on this board, no such file, or reading it failed
     CORE = 6  # the core returned an error, which `detail` tells
+    RATE = 7  # the sensor has no such rate, or the line does not carry it; `detail`: the nearest possible, 1/1000 Hz
+    CHANNELS = 8  # the sensor has not so many channels; `detail`: how many it has
 
 
 class Mode(enum.IntEnum):
     RUN = 0
     HOST = 1
+    CAPTURE = 2
 
 
 class Option(enum.IntFlag):
@@ -185,6 +193,75 @@ class Replayed(Message):
 
 
 @dataclass(frozen=True)
+class Sensor(Message):
+    """Reply to SENSOR: what CAPTURE may ask for, and what its samples mean."""
+
+    rate_mhz: U32  # sample frames per second it has unless asked otherwise, 1/1000 Hz
+    least_mhz: U32
+    most_mhz: U32  # of the sensor; the line may carry less
+    scale_numerator: U32  # unit per LSB = numerator / denominator
+    scale_denominator: U32
+    baud: U32  # of the line, 10 bits a byte; 0: the line sets no limit
+    buffer: U32  # bytes of samples that it holds back for a slow host
+    full_scale: U16  # LSB: magnitude at which the sensor saturates
+    channels: U8
+    reserved: U8
+    unit: Text
+    sensor: Text
+
+
+@dataclass(frozen=True)
+class Capture(Message):
+    """CAPTURE: stop the stream, and sample. A second one with the same `stream` changes nothing."""
+
+    stream: U32  # drawn at random by the host; each DATA carries it
+    rate_mhz: U32
+    frames: U32  # sample frames to take; 0: until the next RUN, START or CAPTURE
+    until: U32  # first credit, see CREDIT
+    channels: U8
+    reserved: U8
+    reserved_2: U16
+
+
+@dataclass(frozen=True)
+class Credit(Message):
+    """CREDIT: DATA may carry sample frames with an index below `until` (modulo 2^32). Never takes credit back."""
+
+    stream: U32
+    until: U32
+
+
+@dataclass(frozen=True)
+class Capturing(Message):
+    """Reply to CAPTURE and CREDIT."""
+
+    stream: U32
+    next: U32  # index of the next sample frame that is sent
+    sampled: U32  # sample frames so far: sent, held back and lost
+    overruns: U32  # those lost, for want of room or by the sensor
+
+
+@dataclass(frozen=True)
+class Data(Message):
+    """DATA; tail: whole sample frames of int16, without a gap among them."""
+
+    stream: U32
+    index: U32  # of the first sample frame: counts from 0, the lost ones too, modulo 2^32
+    overruns: U32  # sample frames lost before it, since CAPTURE
+    ticks: U32  # port_ticks when the first sample frame was taken
+
+
+@dataclass(frozen=True)
+class Verdicts(Message):
+    """Reply to VERDICTS; tail: the last VERDICT bodies that fit, the oldest first, each of `size` bytes."""
+
+    windows: U32  # verdicts since run mode began
+    unsent: U32  # those that were not sent, because nobody listened
+    count: U16  # in the tail
+    size: U16
+
+
+@dataclass(frozen=True)
 class Nak(Message):
     """Refusal of a request, with its sequence number."""
 
@@ -230,7 +307,8 @@ class Costs(Message):
 
 
 MESSAGES: tuple[type[Message], ...] = (
-    Info, Start, Taken, Samples, Trace, Traced, Replayed, Nak, Verdict, Features, Costs,
+    Info, Start, Taken, Samples, Trace, Traced, Replayed, Sensor, Capture, Credit, Capturing, Data, Verdicts, Nak,
+    Verdict, Features, Costs,
 )  # fmt: skip
 
 

@@ -22,6 +22,18 @@ CLIPPED_WARN, CLIPPED_REFUSE = 0.01, 0.5  # shares of samples at full scale
 SECONDS_PRECISION = 0.001  # times of parts are written to the millisecond
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Sample frames that are missing just before sample frame `at` of a recording (1 to frames; frames: at its end).
+
+    counted: the device numbered them; otherwise `lost` is an estimate, from a clock.
+    """
+
+    at: int
+    lost: int
+    counted: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """What one sensor said about one machine. value in `unit` = sample * scale + offset.
@@ -33,7 +45,10 @@ class Recording:
     full_scale   magnitude of a sample (in LSB, 1 to 32767) at which the sensor saturates
     axes         one name per channel (default c0, c1, ...)
     load         in the user's own words ("4000 N", "low"); speed_rpm of the shaft, None if unknown
-    lost_samples sample frames that the sensor or the link dropped
+    lost_samples sample frames that the sensor or the link dropped; those between samples are in `gaps`
+    gaps         where sample frames are missing, in the order of `at`; no window crosses one
+    rate_uncertainty_hz  of rate_hz: half the width of its 95 % interval; 0: it was not measured
+    jitter_s     how far device time stamps scatter about an even rate, root of the mean square; None: unknown
     sha256       of the WAV file, in hex; "" before it is saved
     first_frame  where a part begins in its file, in sample frames
     segment_period_s  from the beginning of a segment to that of the next; 0: unknown, or no time is between them
@@ -65,6 +80,9 @@ class Recording:
     notes: str = ""
     first_frame: int = 0
     segment_period_s: float = 0.0
+    gaps: tuple[Gap, ...] = ()
+    rate_uncertainty_hz: float = 0.0
+    jitter_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.samples.dtype != np.int16 or self.samples.ndim != 2 or not self.samples.flags.c_contiguous:

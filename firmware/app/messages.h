@@ -17,11 +17,16 @@ enum request {
     REQUEST_TRACED = 0x05,
     REQUEST_FILE = 0x06,
     REQUEST_RUN = 0x07,
+    REQUEST_SENSOR = 0x08,
+    REQUEST_CAPTURE = 0x09,
+    REQUEST_CREDIT = 0x0B,
+    REQUEST_VERDICTS = 0x0C,
 };
 enum event {
     EVENT_VERDICT = 0xC0,
     EVENT_FEATURES = 0xC1,
     EVENT_COSTS = 0xC2,
+    EVENT_DATA = 0xC3,
 };
 enum refusal {
     REFUSAL_UNKNOWN = 0x01,
@@ -30,10 +35,13 @@ enum refusal {
     REFUSAL_INDEX = 0x04,
     REFUSAL_FILE = 0x05,
     REFUSAL_CORE = 0x06,
+    REFUSAL_RATE = 0x07,
+    REFUSAL_CHANNELS = 0x08,
 };
 enum mode {
     MODE_RUN = 0x00,
     MODE_HOST = 0x01,
+    MODE_CAPTURE = 0x02,
 };
 enum option {
     OPTION_FEATURES = 0x01,
@@ -117,6 +125,63 @@ struct message_replayed {
     uint32_t windows;
 };
 typedef char message_replayed_size[sizeof(struct message_replayed) == 8 ? 1 : -1];
+
+struct message_sensor {
+    uint32_t rate_mhz;
+    uint32_t least_mhz;
+    uint32_t most_mhz;
+    uint32_t scale_numerator;
+    uint32_t scale_denominator;
+    uint32_t baud;
+    uint32_t buffer;
+    uint16_t full_scale;
+    uint8_t channels;
+    uint8_t reserved;
+    uint8_t unit[16];
+    uint8_t sensor[16];
+};
+typedef char message_sensor_size[sizeof(struct message_sensor) == 64 ? 1 : -1];
+
+struct message_capture {
+    uint32_t stream;
+    uint32_t rate_mhz;
+    uint32_t frames;
+    uint32_t until;
+    uint8_t channels;
+    uint8_t reserved;
+    uint16_t reserved_2;
+};
+typedef char message_capture_size[sizeof(struct message_capture) == 20 ? 1 : -1];
+
+struct message_credit {
+    uint32_t stream;
+    uint32_t until;
+};
+typedef char message_credit_size[sizeof(struct message_credit) == 8 ? 1 : -1];
+
+struct message_capturing {
+    uint32_t stream;
+    uint32_t next;
+    uint32_t sampled;
+    uint32_t overruns;
+};
+typedef char message_capturing_size[sizeof(struct message_capturing) == 16 ? 1 : -1];
+
+struct message_data {
+    uint32_t stream;
+    uint32_t index;
+    uint32_t overruns;
+    uint32_t ticks;
+};
+typedef char message_data_size[sizeof(struct message_data) == 16 ? 1 : -1];
+
+struct message_verdicts {
+    uint32_t windows;
+    uint32_t unsent;
+    uint16_t count;
+    uint16_t size;
+};
+typedef char message_verdicts_size[sizeof(struct message_verdicts) == 12 ? 1 : -1];
 
 struct message_nak {
     uint8_t request;

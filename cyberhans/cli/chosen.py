@@ -1,0 +1,26 @@
+"""The recordings that a command line names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from cyberhans.recording import Recording
+
+
+def chosen_recordings(
+    files: list[Path] | None, dataset: Path | None, protocol: str | None, *roles: str
+) -> tuple[Recording, ...]:
+    """The files named, or those roles of the protocol."""
+    from cyberhans.dataset import load_protocol
+    from cyberhans.recording import load_recording
+
+    if files and dataset is None and protocol is None:
+        return tuple(load_recording(path) for path in files)
+    if not files and dataset is not None and protocol is not None:
+        part = load_protocol(dataset, protocol)
+        return tuple(recording for role in roles for recording in getattr(part, role))
+    raise typer.BadParameter("give RECORDING..., or --dataset DIR with --protocol NAME")

@@ -1,0 +1,116 @@
+"""Verbs about detectors: learn, measure."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cyberhans.cli.chosen import chosen_recordings
+from cyberhans.cli.options import Dataset, DetectorFolder, Json, ProtocolName, app
+from cyberhans.errors import CyberHansError
+from cyberhans.printing import print_json, progress, tell
+
+if TYPE_CHECKING:
+    from cyberhans.recording import Recording
+    from cyberhans.spec import Spec
+
+Kind = Annotated[str, typer.Option("--detector", help="autoencoder, forest or gaussian.")]
+BoardName = Annotated[str, typer.Option("--board", help="What the detector is for; `cyberhans boards` lists them.")]
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="The detector's folder.")],
+    false_alarms: Annotated[
+        float, typer.Option(help="False-alarm rate to keep, per window: 0.01 is one in a hundred.")
+    ],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="RECORDING...", help="Healthy recordings; one labelled anomaly is refused."),
+    ] = None,
+    dataset: Dataset = None,
+    protocol: ProtocolName = None,
+    detector: Kind = "autoencoder",
+    spec: Annotated[str, typer.Option(help="auto, tiny, small, full or a TOML file.")] = "auto",
+    board: BoardName = "netduinoplus2",
+    seed: Annotated[int, typer.Option(help="Same recordings and seed, same bytes.")] = 0,
+    uncalibrated: Annotated[bool, typer.Option(help="Go on with too few windows; every output then says so.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Learn a machine's normal behaviour from its recordings and write a detector's folder."""
+    from cyberhans.train import train as fit
+
+    normal = tuple(_taken_as_normal(recording) for recording in chosen_recordings(files, dataset, protocol, "train"))
+    made = fit(normal, kind=detector, spec=_choose_spec(spec, normal, board), false_alarm_rate=false_alarms, seed=seed,
+               uncalibrated=uncalibrated)  # fmt: skip
+    made.save(out)
+    tell({"detector": str(out), **made.summary()}, as_json)
+
+
+@app.command()
+def evaluate(
+    folder: DetectorFolder,
+    dataset: Annotated[Path, typer.Option(help="A folder with manifest.csv and protocols.csv.")],
+    protocol: Annotated[str, typer.Option(help="A protocol of the data set.")],
+    as_json: Json = False,
+) -> None:
+    """Measure a detector on a protocol's test recordings, by the integer path that ships."""
+    from cyberhans.dataset import load_protocol
+    from cyberhans.detector import load_detector
+    from cyberhans.evaluate import evaluate as measure
+
+    tell(measure(load_detector(folder), load_protocol(dataset, protocol)), as_json)
+
+
+@app.command()
+def bench(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder with manifest.csv and protocols.csv.")],
+    protocol: Annotated[str, typer.Option(metavar="GLOB", help="Which protocols: 'pump*'.")] = "*",
+    seeds: Annotated[int, typer.Option(help="How many random starts: 0, 1, ...", min=1)] = 1,
+    detector: Annotated[list[str] | None, typer.Option(help="autoencoder, forest, gaussian; default all.")] = None,
+    false_alarms: Annotated[float, typer.Option(help="False-alarm rate to ask for, per window.")] = 0.02,
+    board: Annotated[str, typer.Option(help="Whose flash to fill; `cyberhans boards` lists them.")] = "netduinoplus2",
+    jobs: Annotated[int, typer.Option(help="Processes; 0: one for each core. The figures are the same.", min=0)] = 0,
+    together: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Protocols that are one group.")] = None,
+    apart: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Protocols that are in no group.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train and measure every detector on every protocol of a data set, by one rule: figures, and their means."""
+    from cyberhans.bench import bench as measure
+    from cyberhans.bench_summary import lines
+    from cyberhans.detectors import KINDS
+
+    found = measure(
+        dataset, protocols=protocol, kinds=tuple(detector or KINDS), seeds=seeds, false_alarm_rate=false_alarms,
+        board_name=board, jobs=jobs, together=together or (), apart=apart or (),
+        note=progress,
+    )  # fmt: skip
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo("\n".join(lines(found)))
+    if all(row["reason"] for row in found["rows"]):
+        raise typer.Exit(1)  # nothing was measured
+
+
+def _taken_as_normal(recording: Recording) -> Recording:
+    """Whoever names an unlabelled recording to learn from says that it is normal; a labelled anomaly stays one."""
+    return dataclasses.replace(recording, label="normal") if recording.label == "unknown" else recording
+
+
+def _choose_spec(name: str, recordings: tuple[Recording, ...], board_name: str) -> Spec:
+    """`auto` and the named sizes through the one rule of spec.design; anything else is a TOML file."""
+    from cyberhans.boards import board
+    from cyberhans.spec import SIZES, design, size_for_ram
+    from cyberhans.spec_file import load_spec
+
+    if not recordings:
+        raise CyberHansError("no recordings to learn from: give at least one labelled normal")
+    if name != "auto" and name not in SIZES:
+        return load_spec(name)
+    size = size_for_ram(board(board_name).ram_bytes) if name == "auto" else name
+    first = recordings[0]
+    return design(size, first.rate_hz, first.samples.shape[1], min(r.segment_len for r in recordings))
