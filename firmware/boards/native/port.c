@@ -21,6 +21,7 @@
 
 const char port_board[] = "native";
 const uint32_t port_tick_hz = 1000000000;
+const uint32_t port_baud = 0;
 
 static int terminal = -1;
 static FILE *files[FILES];
@@ -97,6 +98,12 @@ void port_write(const uint8_t *bytes, size_t size)
     }
 }
 
+size_t port_room(void)
+{
+    struct pollfd watched = {.fd = terminal, .events = POLLOUT};
+    return poll(&watched, 1, 0) > 0 && watched.revents == POLLOUT ? SIZE_MAX : 0;
+}
+
 uint32_t port_lost(void)
 {
     return 0;
@@ -108,6 +115,7 @@ void port_sleep(void)
         struct timespec tick = {.tv_nsec = TICK_MS * 1000000L}; /* a pty without another end never lets poll wait */
         nanosleep(&tick, NULL);
     }
+    app_tick();
 }
 
 uint32_t port_ticks(void)

@@ -1,0 +1,1 @@
+#include "../bare/waveform_source.c"
