@@ -256,9 +256,8 @@ def _impossible(info: Info) -> str | None:
         return f"body_max {info.body_max}, less than {smallest}"
     if info.hop < info.window:
         return f"hop {info.hop} below window {info.window}"
-    return next(
-        (f"{name} 0" for name in ("channels", "features", "window", "credits") if not getattr(info, name)), None
-    )
+    counts = ("credits",) if info.status else ("channels", "features", "window", "credits")
+    return next((f"{name} 0" for name in counts if not getattr(info, name)), None)
 
 
 def _short(value: int | bytes) -> str:

@@ -20,12 +20,12 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 LAYERS = (
     ("cli", "printing"),
     ("demo", "bench", "bench_summary", "train", "verify", "evaluate"),
-    ("flash", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
+    ("flash", "blank", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
     ("device", "delivery", "exchange", "judgement", "difference", "line", "player", "emulator"),
     ("simulate", "machines", "inspection"),
     ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
-    ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
+    ("tables", "recording", "waveform", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
     ("errors", "__init__"),
 )
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}
