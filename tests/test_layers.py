@@ -22,7 +22,7 @@ LAYERS = (
     ("demo", "bench", "bench_summary", "train", "verify", "evaluate"),
     ("flash", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
-    ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator"),
+    ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator", "ports"),
     ("simulate", "machines", "inspection"),
     ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
     ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
