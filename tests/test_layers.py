@@ -22,10 +22,10 @@ LAYERS = (
     ("demo", "bench", "bench_summary", "train", "verify", "evaluate"),
     ("flash", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
-    ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator", "ports"),
+    ("device", "delivery", "exchange", "judgement", "difference", "ports", "probe", "line", "emulator"),
     ("simulate", "machines", "inspection"),
     ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
-    ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
+    ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "serial_port", "spec_file", "spec"),
     ("errors", "__init__"),
 )
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}
