@@ -22,10 +22,10 @@ LAYERS = (
     ("demo", "bench", "bench_summary", "train", "verify", "evaluate"),
     ("flash", "blank", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
-    ("device", "delivery", "exchange", "judgement", "difference", "line", "player", "emulator"),
+    ("device", "delivery", "exchange", "judgement", "difference", "line", "player", "emulator", "ports", "probe"),
     ("simulate", "machines", "inspection"),
     ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
-    ("tables", "recording", "waveform", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
+    ("tables", "recording", "waveform", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec", "serial_port"),
     ("errors", "__init__"),
 )
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}
