@@ -23,11 +23,23 @@ LAYERS = (
     ("flash", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
     ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator"),
-    ("simulate", "machines", "inspection"),
+    ("simulate", "machines", "inspection", "quality"),
     ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
-    ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
+    (
+        "tables",
+        "recording",
+        "sidecar",
+        "profile",
+        "reason",
+        "wav",
+        "messages",
+        "protocol",
+        "boards",
+        "spec_file",
+        "spec",
+    ),
     ("errors", "__init__"),
-)
+)  # fmt: skip
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}
 LIGHT = ("build", "verify", "device", "boards", "protocol", "core", "detector")  # and all that they import
 HEAVY = ("sklearn", "emlearn", "pandas", "scipy")
