@@ -25,7 +25,7 @@ LAYERS = (
     ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator"),
     ("simulate", "machines", "inspection"),
     ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
-    ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
+    ("tables", "recording", "machine_file", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
     ("errors", "__init__"),
 )
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}
