@@ -39,6 +39,7 @@ LAYERS = (
         "serial_port",
         "profile",
         "reason",
+        "machine_file",
     ),
     ("errors", "__init__"),
 )
