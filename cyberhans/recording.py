@@ -250,13 +250,16 @@ def load_recording(path: str | Path) -> Recording:
 
 
 def save_recording(recording: Recording, path: str | Path) -> Recording:
-    """Write WAV and sidecar, each complete or not at all; gives the recording with its path and sha256."""
+    """Write sidecar and WAV, in this order, each complete or not at all: no WAV is there without what is known of it.
+
+    Gives the recording with its path and sha256.
+    """
     path = Path(path)
     if path.suffix.lower() != ".wav":
         raise CyberHansError(f"{path}: recordings are saved as .wav; name it {path.with_suffix('.wav').name}")
     content = wav.pack(recording.samples, round(recording.rate_nominal_hz))
     saved = dataclasses.replace(recording, path=path, sha256=hashlib.sha256(content).hexdigest(), first_frame=0)
     text = sidecar.pack(saved, clipped=sum(saved.clipped), quality=check(saved))
-    wav.write_whole(path, content)
     wav.write_whole(path.with_suffix(".json"), text.encode())
+    wav.write_whole(path, content)
     return saved

@@ -19,13 +19,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 # From the top; a room imports from lower layers, or from its own. A new room must be given a place here.
 LAYERS = (
     ("cli", "printing"),
-    ("demo", "bench", "bench_summary", "train", "verify", "evaluate"),
+    ("demo", "bench", "bench_summary", "train", "verify", "evaluate", "capture"),
     ("flash", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
-    ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator"),
+    ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator", "flow", "plan"),
     ("simulate", "machines", "inspection"),
     ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
-    ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
+    ("tables", "recording", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec", "clock", "intake"),
     ("errors", "__init__"),
 )
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}
