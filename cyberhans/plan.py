@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from cyberhans.errors import CyberHansError
 from cyberhans.messages import Data, Info, Sensor
+from cyberhans.recording import LABELS
 
 FLIGHT_SECONDS = 0.5  # of samples that may be under way, at the most
 FLIGHT_BYTES = 48 * 1024  # a system holds about 64 KiB for a program that does not read for a moment
@@ -15,7 +18,32 @@ BITS_PER_BYTE = 10  # on a line: start, 8, stop
 SPARE = 64  # one byte in so many is left for replies
 FRAME = 2 + 4  # bytes: type and sequence number, CRC
 DATA = len(Data(0, 0, 0, 0).pack())  # bytes before its samples
+NAME = re.compile(r"\w(?:[\w .+-]{0,98}\w)?")  # of a machine: a folder's name on any system
 WAV_BYTES = 2**32 - 1024  # what a WAV file holds
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be captured, and what is known about it. channels, rate_hz: None for what the sensor has by itself."""
+
+    machine: str
+    label: str
+    seconds: float
+    out: Path
+    channels: int | None = None
+    rate_hz: float | None = None
+    axes: tuple[str, ...] = ()
+    speed_rpm: float | None = None
+    load: str = ""
+    notes: str = ""
+    session: str = ""
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.machine):
+            raise CyberHansError(f"--machine {self.machine!r}: a folder's name: use letters, digits, spaces and - _ . +"
+                                 ", and begin and end with a letter or digit")  # fmt: skip
+        if self.label not in LABELS:
+            raise CyberHansError(f"--label {self.label!r}: choose {', '.join(LABELS)}")
 
 
 @dataclass(frozen=True)
@@ -32,10 +60,10 @@ class Plan:
         return self.rate_mhz / 1000
 
 
-def plan(sensor: Sensor, info: Info, seconds: float, channels: int | None, rate_hz: float | None) -> Plan:
+def plan(wish: Wish, sensor: Sensor, info: Info) -> Plan:
     """What is not asked for is as the sensor has it. Raises CyberHansError with the arithmetic of what cannot be."""
-    channels = sensor.channels if channels is None else channels
-    rate_mhz = sensor.rate_mhz if rate_hz is None else round(rate_hz * 1000)
+    channels, seconds = sensor.channels if wish.channels is None else wish.channels, wish.seconds
+    rate_mhz = sensor.rate_mhz if wish.rate_hz is None else round(wish.rate_hz * 1000)
     if not 1 <= channels <= sensor.channels:
         raise CyberHansError(f"--channels {channels}: {sensor.sensor or 'the sensor'} has {sensor.channels}; "
                              f"ask for 1 to {sensor.channels}")  # fmt: skip
@@ -48,6 +76,8 @@ def plan(sensor: Sensor, info: Info, seconds: float, channels: int | None, rate_
     if frames * size > WAV_BYTES:
         raise CyberHansError(f"--seconds {seconds:g}: {frames * size / 2**30:.1f} GiB of samples, and a WAV file holds "
                              f"4 GiB; ask for at most {math.floor(WAV_BYTES / size / rate_mhz * 1000)} s")  # fmt: skip
+    if wish.axes and len(wish.axes) != channels:
+        raise CyberHansError(f"--axes names {len(wish.axes)} of {channels} channels; name each, or none")
     _refuse_beyond_line(sensor, info, channels, rate_mhz)
     packet = frames_per_packet(info.body_max, channels)
     flight = min(math.ceil(FLIGHT_SECONDS * rate_mhz / 1000), FLIGHT_BYTES // size)
@@ -60,7 +90,7 @@ def frames_per_packet(body_max: int, channels: int) -> int:
 
 
 def most_mhz(baud: int, body_max: int, channels: int) -> int:
-    """Sample frames per second that a line of `baud` > 0 carries, 1/1000 Hz: the firmware's rule (SPEC.md section 10)."""
+    """Sample frames per second that a line of `baud` > 0 carries, 1/1000 Hz: the firmware's rule (SPEC.md 10.5)."""
     frames = frames_per_packet(body_max, channels)
     return _bytes_per_second(baud) * frames * 1000 // _wire(frames, channels)
 
@@ -83,7 +113,7 @@ def _refuse_beyond_line(sensor: Sensor, info: Info, channels: int, rate_mhz: int
     share = 2 * channels * frames / _wire(frames, channels)
     fewer = next((c for c in range(channels - 1, 0, -1) if rate_mhz <= most_mhz(baud, body_max, c)), 0)
     raise CyberHansError(
-        f"{channels} channels x {rate_mhz / 1000:g} Hz x 2 bytes are {2 * channels * rate_mhz / 1000:,.0f} bytes/s, and "
+        f"{channels} channels x {rate_mhz / 1000:g} Hz x 2 bytes are {2 * channels * rate_mhz / 1000:,.0f} bytes/s; "
         f"{baud:,} baud / {BITS_PER_BYTE}, less 1/{SPARE} for replies, are {carried:,} bytes/s, {100 * share:.1f} % of "
         f"them samples: {carried * share:,.0f} bytes/s; ask for --rate {most_mhz(baud, body_max, channels) // 1000}"
         + (f" or --channels {fewer}" if fewer else "")
