@@ -55,6 +55,7 @@ class Board:
     float_unit: bool
     baud: int
     body_max: int
+    capture_bytes: int
     emulator: tuple[str, ...]
     icount_shift: int
     semihosting: bool

@@ -271,6 +271,7 @@ def _read(path: Path) -> bytes:
 
 
 def cache_dir() -> Path:
+    """Where what is compiled once is kept; made if need be."""
     root = os.environ.get("XDG_CACHE_HOME")
     for folder in (Path(root) if root else Path.home() / ".cache", Path(tempfile.gettempdir())):
         cache = folder / "cyberhans"
