@@ -290,6 +290,7 @@ def open_device(
         try:
             return Device(line)
         except BaseException:
+            line.forget()
             line.close()
             raise
     except BaseException as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import time
 from collections import deque
+from contextlib import suppress
 
 import serial
 
@@ -35,6 +36,11 @@ class Line:
 
     def close(self) -> None:
         self._port.close()
+
+    def forget(self) -> None:
+        """Drop what the device has not taken: else the system makes close() wait for it, up to 30 s."""
+        with suppress(serial.SerialException, OSError):
+            self._port.reset_output_buffer()
 
     def write(self, data: bytes) -> None:
         """Wait until the port has taken all of it. Reads meanwhile: else both ends might wait for each other."""

@@ -13,6 +13,7 @@ from command import cyberhans
 from small_detector import small_image
 
 from cyberhans import serial_port
+from cyberhans.blank import blank_image
 from cyberhans.boards import board
 from cyberhans.device import open_device
 from cyberhans.emulator import Emulator
@@ -42,7 +43,14 @@ def test_ours_tells_what_it_is(running: Emulator) -> None:
     assert (told["url"], told["vid_pid"], told["serial"], told["why"]) == (running.url, "1209:0001", "CH-0001", None)
     device = told["device"]
     assert (device["board"], device["serial"], device["mode"]) == ("native", "0" * 16, "run")
+    assert (device["sensor"], device["channels"]) == ("waveform", 3)
     assert (device["detector"], device["rate_hz"]) == (detector.digest.hex(), detector.spec.rate_mhz / 1000)
+
+
+def test_firmware_without_a_detector_says_so() -> None:
+    with Emulator(board("native"), blank_image("native")) as running:
+        device = probe([Port(running.url)])[0].to_dict()["device"]
+    assert device["detector"] is None and device["rate_hz"] > 0 and device["channels"] > 0
 
 
 def test_many_silent_ports_take_no_longer_than_one(running: Emulator) -> None:
