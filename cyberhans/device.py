@@ -108,6 +108,14 @@ class Device:
         """
         return self._exchange.request(kind, body, waits)
 
+    def send(self, kind: int, body: bytes = b"") -> int:
+        """Send a request and do not wait; gives its number, which its reply has."""
+        return self._exchange.send(kind, body)
+
+    def arrived(self) -> list[Packet]:
+        """The packets that have come by now; never waits."""
+        return self._exchange.arrived()
+
     def start(self, options: Option = VERDICTS_ONLY, window: int = 0) -> Taken:
         """Take the device out of run mode; its next window has this number, its next sample index is window * hop.
 

@@ -17,6 +17,7 @@ from cyberhans.serial_port import obstacle
 
 POLL_SECONDS = 0.05
 CHUNK = 4096  # bytes
+PORTION = 1 << 16  # bytes, of what has come already
 WRITE_SECONDS = 10.0  # at most, for one packet
 
 
@@ -68,14 +69,21 @@ class Line:
                 return None
         return self._arrived.popleft()
 
-    def _read(self) -> bytes:
-        """What has arrived, or nothing after POLL_SECONDS."""
+    def arrived(self) -> list[Packet]:
+        """The packets that have come by now; never waits."""
+        packets = [*self._arrived, *self.decoder.feed(self._read(wait=False))]
+        self._arrived.clear()
+        return packets
+
+    def _read(self, wait: bool = True) -> bytes:
+        """What has arrived; nothing, without waiting, or after POLL_SECONDS."""
         try:
             if self._selectable:
-                select.select([self._port], [], [], POLL_SECONDS)
-                data = bytes(self._port.read(CHUNK))
+                if wait:
+                    select.select([self._port], [], [], POLL_SECONDS)
+                data = bytes(self._port.read(CHUNK if wait else PORTION))
             else:
-                data = bytes(self._port.read(max(1, self._port.in_waiting)))
+                data = bytes(self._port.read(max(wait, self._port.in_waiting)))
         except (serial.SerialException, OSError) as error:
             raise self._vanished(error) from None
         if not data and self.emulator and self.emulator.ended():
