@@ -298,7 +298,6 @@ def open_device(
         try:
             return Device(line)
         except BaseException:
-            line.forget()
             line.close()
             raise
     except BaseException as error:

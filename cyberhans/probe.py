@@ -17,7 +17,7 @@ from cyberhans.serial_port import Port, obstacle
 BAUD = 115_200
 ANSWER_SECONDS = (0.2, 0.3)  # for each sending of the question
 M = TypeVar("M", bound=Message)
-PATIENCE_SECONDS = 3.0  # with the system: closing a port may wait for bytes that nobody takes
+PATIENCE_SECONDS = 2.0  # until all have answered, or not, and are closed
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,8 @@ def probe(ports: Iterable[Port]) -> list[Found]:
     A port that another program has open is left alone.
     """
     ports = list(ports)
-    found = {port.url: Found(port, why="the system does not give it free") for port in ports}
-
-    def ask(port: Port) -> None:
-        found[port.url] = _ask(port)
-
-    threads = [threading.Thread(target=ask, args=(port,), daemon=True) for port in ports]
+    found = {port.url: Found(port, why="the system does not open it") for port in ports}
+    threads = [threading.Thread(target=_ask, args=(port, found), daemon=True) for port in ports]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -73,25 +69,25 @@ def probe(ports: Iterable[Port]) -> list[Found]:
     return [found[port.url] for port in ports]
 
 
-def _ask(port: Port) -> Found:
+def _ask(port: Port, found: dict[str, Found]) -> None:
+    """Enter what is found before the port is closed: with a device that takes no bytes that lasts half a minute."""
+    if why := obstacle(port.url):
+        found[port.url] = Found(port, why=why)
+        return
     try:
-        if why := obstacle(port.url):
-            return Found(port, why=why)
-        line = Line(port.url, BAUD, None)
-        try:
-            exchange = Exchange(line)
-            info = Info.unpack(exchange.request(Request.INFO, waits=ANSWER_SECONDS))
-            more = _told(exchange, Request.SENSOR, Sensor), _told(exchange, Request.VERDICTS, Verdicts)
-            return Found(port, info, *more)
-        except Silent:
-            line.forget()
-            raise
-        finally:
-            line.close()
-    except Silent:
-        return Found(port, why="no answer")
+        line = Line(port.url, BAUD, None, patience=sum(ANSWER_SECONDS))
     except CyberHansError as error:
-        return Found(port, why=str(error))
+        found[port.url] = Found(port, why=str(error))
+        return
+    try:
+        exchange = Exchange(line)
+        info = Info.unpack(exchange.request(Request.INFO, waits=ANSWER_SECONDS))
+        more = _told(exchange, Request.SENSOR, Sensor), _told(exchange, Request.VERDICTS, Verdicts)
+        found[port.url] = Found(port, info, *more)
+    except CyberHansError as error:
+        found[port.url] = Found(port, why="no answer" if isinstance(error, Silent) else str(error))
+    finally:
+        line.close()
 
 
 def _told(exchange: Exchange, request: Request, message: type[M]) -> M | None:

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from cyberhans.recording import Recording, load_recording
+from cyberhans.serial_port import obstacle
 
 SERIAL = "CH-0001"  # of the USB gadget, see init
 UDC = Path("/sys/kernel/config/usb_gadget/sensor/UDC")
+PORT = "/dev/ttyACM0"
 CABLE = "dummy_udc.0"
 SECONDS = 16  # of the recording
 PLUGGED, UNPLUGGED = 2.0, (1.0, 3.0, 1.0)  # seconds between pulls, and of each: what a sensor holds back is soon full
-SOON = 5.0  # seconds, for the system to know a device
 
 
 def main(image: str, folder: Path) -> None:
@@ -57,14 +58,16 @@ def _devices() -> None:
     """The device is told, by its number and by what it says of itself."""
     rows = {row["serial"]: row for row in _told(_cyberhans("devices", "--json"))}
     row = rows[SERIAL]
-    assert (row["url"], row["vid_pid"], row["device"]["board"]) == ("/dev/ttyACM0", "1209:0001", "native"), row
+    assert (row["url"], row["vid_pid"], row["device"]["board"]) == (PORT, "1209:0001", "native"), row
     print(_cyberhans("devices").communicate()[0])
 
 
 def _capture(folder: Path) -> Any:
     verb = _cyberhans("capture", "--serial", SERIAL, "--machine", "pump", "--label", "normal", "--seconds", SECONDS,
                       "--out", folder / "recordings", "--no-live", "--json")  # fmt: skip
-    time.sleep(2 * PLUGGED)  # the verb has to start
+    while verb.poll() is None and not obstacle(PORT):
+        time.sleep(0.2)  # it has to start, and to open the port
+    time.sleep(PLUGGED)
     for seconds in UNPLUGGED:
         UDC.write_text("\n")
         time.sleep(seconds)
