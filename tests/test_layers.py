@@ -23,7 +23,7 @@ LAYERS = (
     ("flash", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
     ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator"),
-    ("simulate", "machines", "inspection"),
+    ("simulate", "machines", "inspection", "formats"),
     ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
     ("tables", "recording", "machine_file", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
     ("errors", "__init__"),
