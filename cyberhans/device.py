@@ -13,7 +13,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cyberhans.boards import board
 from cyberhans.delivery import Delivery
 from cyberhans.detector import Detector
 from cyberhans.emulator import Emulator
@@ -32,6 +31,7 @@ from cyberhans.messages import (
     Trace,
     Traced,
 )
+from cyberhans.player import start
 from cyberhans.protocol import Packet
 from cyberhans.spec import ARITHMETIC_VERSION
 from cyberhans.tables import INTERFACE_VERSION
@@ -256,9 +256,8 @@ def _impossible(info: Info) -> str | None:
         return f"body_max {info.body_max}, less than {smallest}"
     if info.hop < info.window:
         return f"hop {info.hop} below window {info.window}"
-    return next(
-        (f"{name} 0" for name in ("channels", "features", "window", "credits") if not getattr(info, name)), None
-    )
+    counts = ("credits",) if info.status else ("channels", "features", "window", "credits")
+    return next((f"{name} 0" for name in counts if not getattr(info, name)), None)
 
 
 def _short(value: int | bytes) -> str:
@@ -273,17 +272,19 @@ def stream(windows: NDArray[np.int16], hop: int) -> NDArray[np.int16]:
     return padded.reshape(count * hop, channels)
 
 
-def open_device(url: str, *, image: Path | None = None, counting: bool = False, baud: int = BAUD) -> Device:
-    """Open a pyserial URL (tty, pty, socket://HOST:PORT), or start `image` on board:NAME.
+def open_device(
+    url: str, *, image: Path | None = None, counting: bool = False, pump: bool = False, baud: int = BAUD
+) -> Device:
+    """Open a pyserial URL (tty, pty, socket://HOST:PORT), or start `image` on board:NAME, or board:native,SETTINGS.
 
-    counting: let an emulated board's ticks follow its instructions. Raises CyberHansError: unknown board, no such port,
-    no answer, another protocol version.
+    counting: let an emulated board's ticks follow its instructions; pump: let native play one where nothing is named.
+    Raises CyberHansError: unknown board, no such port, no answer, another protocol version.
     """
     emulator = None
     if url.startswith("board:"):
         if image is None:
             raise CyberHansError(f"{url} needs an image: give one, or build the detector")
-        emulator = Emulator(board(url.removeprefix("board:")), image, counting)
+        emulator = start(url.removeprefix("board:"), image, counting=counting, pump=pump)
     try:
         line = Line(emulator.url if emulator else url, baud, emulator)
         try:

@@ -15,10 +15,12 @@ FIRST_EVENT = 0xC0
 REFUSALS = {
     Refusal.UNKNOWN: "it does not know this request: its firmware is older than this program",
     Refusal.LENGTH: "the request has a wrong length",
-    Refusal.MODE: "it is in run mode: START comes first",
+    Refusal.MODE: "it is in another mode: START, or CAPTURE, comes first",
     Refusal.INDEX: "samples were lost: it expects sample index {detail}",
     Refusal.FILE: "it cannot read files of this computer (a board without an emulator cannot): leave out bulk",
     Refusal.CORE: "its core refuses (error {detail})",
+    Refusal.RATE: "its sensor has no such rate, or the line does not carry it; the nearest is {detail} / 1000 Hz",
+    Refusal.CHANNELS: "its sensor has {detail} channels: ask for 1 to {detail}",
 }
 
 

@@ -12,6 +12,7 @@ from cyberhans.boards import boards
 from cyberhans.emulator import EXIT_SECONDS, START_SECONDS, Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.protocol import Decoder, Packet
+from cyberhans.serial_port import obstacle
 
 POLL_SECONDS = 0.05
 CHUNK = 4096  # bytes
@@ -80,12 +81,13 @@ class Line:
         deadline = time.monotonic() + (START_SECONDS if self.emulator else 0.0)
         while True:
             try:
-                return serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=0)
+                return serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=0, exclusive=True)
             except (serial.SerialException, OSError, ValueError) as error:
                 ended = self.emulator.ended() if self.emulator else None
                 if ended or time.monotonic() > deadline:
-                    hint = f"write --device board:{url}" if url in {row.name for row in boards()} else "check --device"
-                    raise CyberHansError(f"{self.name}: cannot be opened: {ended or _reason(error)}; {hint}") from None
+                    known = None if self.emulator else obstacle(url, getattr(error, "errno", None))
+                    why = known or f"{ended or _reason(error)}; {_hint(url)}"
+                    raise CyberHansError(f"{self.name}: cannot be opened: {why}") from None
                 time.sleep(0.02)
 
     def _vanished(self, error: Exception) -> CyberHansError:
@@ -99,6 +101,10 @@ def _selectable(port: serial.SerialBase) -> bool:
         return int(port.fileno()) >= 0
     except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
         return False
+
+
+def _hint(url: str) -> str:
+    return f"write --device board:{url}" if url in {row.name for row in boards()} else "check --device"
 
 
 def _reason(error: Exception) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import numpy as np
 from small_detector import small_image
 
 from cyberhans.core import firmware_dir
+from cyberhans.waveform import Meaning, waveform_source
 
 FLAGS = ("-std=gnu99", "-O1", "-g", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
          "-Wall", "-Wextra", "-Werror", "-DHANS_BODY_MAX=256")  # fmt: skip
@@ -18,8 +20,7 @@ def sanitized_image(folder: Path) -> Path:
     firmware, detector = firmware_dir(), small_image()[0].folder
     assert detector
     (folder / "waveform.c").write_text(
-        "#include <stdint.h>\nextern const int16_t hans_waveform[]; extern const uint32_t hans_waveform_frames;\n"
-        "const int16_t hans_waveform[] = {1, 2, 3, -4, -5, -6}; const uint32_t hans_waveform_frames = 2;\n"
+        waveform_source(np.array([[1, 2, 3], [-4, -5, -6]], np.int16), 20_000_000, Meaning())
     )
     sources = [path for room in ("core", "app", "boards/native") for path in sorted((firmware / room).glob("*.c"))]
     sources += [detector / name for name in ("tables.c", "model.c", "detector.c")] + [folder / "waveform.c"]

@@ -26,7 +26,7 @@ from cyberhans.recording import Gap, Recording, load_recording, save_recording
 DEMO = ROOT / "recordings" / "demo"
 TOLD = ("rate_hz", "rate_nominal_hz", "unit", "scale", "offset", "label", "axes", "machine", "session", "speed_rpm",
         "load", "sensor", "serial", "full_scale", "segment_len", "notes", "start_utc", "lost_samples",
-        "sha256")  # fmt: skip
+        "gaps", "rate_uncertainty_hz", "jitter_s", "sha256")  # fmt: skip
 
 
 def pump(tmp_path: Path, **changes: Any) -> Recording:
@@ -35,7 +35,9 @@ def pump(tmp_path: Path, **changes: Any) -> Recording:
     made = Recording(samples=samples, rate_hz=1003.2487652348712, rate_nominal_hz=1000.0, machine="pump 7",
                      session="mon", label="anomaly", unit="g", scale=9.80665 / 16384, offset=-0.5, axes=("x", "y", "z"),
                      sensor="ADXL345", serial="42", speed_rpm=1480.0, load="4000 N", start_utc="2024-05-01T06:00:00Z",
-                     notes="größer")  # fmt: skip
+                     notes="größer", gaps=(Gap(77, 5), Gap(300, 1, counted=False)), lost_samples=7,
+                     rate_uncertainty_hz=0.02, jitter_s=1e-5)  # fmt: skip
+    changes = {"gaps": (), "lost_samples": 0, **changes} if "samples" in changes else changes
     return save_recording(dataclasses.replace(made, **changes), tmp_path / "in" / "pump.wav")
 
 
@@ -104,7 +106,7 @@ def test_nothing_is_written_over(name: str, tmp_path: Path) -> None:
     path = exported(made, tmp_path / "there", name)
     before = path.read_bytes()
     with pytest.raises(CyberHansError, match="is there already; remove it, or choose another --out"):
-        exported(dataclasses.replace(made, samples=made.samples[:9].copy()), tmp_path / "there", name)
+        exported(dataclasses.replace(made, samples=made.samples[::-1].copy()), tmp_path / "there", name)
     import_recording(path, tmp_path / "back", Asked())
     with pytest.raises(CyberHansError, match="is there already"):
         import_recording(path, tmp_path / "back", Asked())
@@ -171,7 +173,7 @@ def table(tmp_path: Path, text: str | bytes, name: str = "x.csv") -> Path:
     return path
 
 
-ROWS = [(0.5, -1.25), (0.75, 2.0), (-3.5, 0.25), (1.0, 1.5)]
+ROWS = [(0.5, -1.25), (0.75, 2.0), (-3.5, 0.25), (1.0, 1.5)] * 3
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
@@ -265,7 +267,7 @@ def test_stamps_that_tell_nothing_are_refused(tmp_path: Path) -> None:
         stamped(tmp_path, np.array([0, 1, 0.5, 2])), Asked()
     )
     assert "too coarse" in refusal(stamped(tmp_path, np.zeros(9)), Asked())
-    assert "2 time stamps tell no rate" in refusal(stamped(tmp_path, np.arange(2.0)), Asked())
+    assert "7 time stamps tell no rate" in refusal(stamped(tmp_path, np.arange(7.0)), Asked())
     path = table(tmp_path, "timestamp,x [g]\n0,0.5\n1,0.75\n2,1.5\n")
     assert "does not say the unit of its column 'timestamp'" in refusal(path, Asked(machine="m"))
     assert load_foreign(path, Asked(machine="m", rate_hz=50.0))[0].rate_hz == 50.0

@@ -20,12 +20,27 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 LAYERS = (
     ("cli", "printing"),
     ("demo", "bench", "bench_summary", "train", "verify", "evaluate"),
-    ("flash", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
+    ("flash", "blank", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
-    ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator"),
-    ("simulate", "machines", "inspection", "formats"),
-    ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
-    ("tables", "recording", "machine_file", "sidecar", "wav", "messages", "protocol", "boards", "spec_file", "spec"),
+    ("device", "delivery", "exchange", "judgement", "difference", "line", "player", "emulator", "ports", "probe"),
+    ("simulate", "machines", "inspection", "formats", "quality", "live", "meter"),
+    ("detector", "clock", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
+    (
+        "tables",
+        "recording",
+        "waveform",
+        "sidecar",
+        "wav",
+        "messages",
+        "protocol",
+        "boards",
+        "spec_file",
+        "spec",
+        "serial_port",
+        "profile",
+        "reason",
+        "machine_file",
+    ),
     ("errors", "__init__"),
 )
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}
@@ -169,7 +184,7 @@ def test_the_app_includes_the_core_and_its_port_but_no_board() -> None:
 
 def test_a_board_knows_the_port_and_nothing_else_of_ours() -> None:
     firmware = firmware_dir()
-    ours = own(firmware / "core") | own(firmware / "app") - {"port.h"} | {"detector.h"}
+    ours = own(firmware / "core") | own(firmware / "app") - {"port.h", "source.h"} | {"detector.h"}
     found = set(included(firmware / "boards"))
     assert {pair for pair in found if Path(pair[1]).name in ours} == set()
     assert any(Path(header).name == "port.h" for _, header in found)

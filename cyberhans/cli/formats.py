@@ -89,4 +89,8 @@ def _tell(row: dict[str, Any], as_json: bool) -> None:
         else ["lossless" if row["lossless"] else f"rounded by up to {rounding:.2g} {row['unit']}"]
     )
     lost = [f"{row['lost_samples']} sample frames are missing"] if row.get("lost_samples") else []
-    typer.echo("; ".join([f"{row['file']}  {row['samples']} samples", *told, *lost, *row["notes"]]))
+    typer.echo("; ".join([f"{row['file']}  {row['samples']} samples", *told, *lost, *_reasons(row), *row["notes"]]))
+
+
+def _reasons(row: dict[str, Any]) -> list[str]:
+    return [f"{row['quality']}: {', '.join(row['reasons'])}"] if row.get("reasons") else []

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from cyberhans import machine_file
+from cyberhans import machine_file, quality
 from cyberhans.errors import CyberHansError
 from cyberhans.formats import csv, dcase, edge_impulse, matlab, place
 from cyberhans.formats.signal import Asked, assemble
@@ -52,12 +52,16 @@ def import_recording(path: Path, out: Path, asked: Asked, name: str = "") -> dic
     known = machine_file.load(target.parent).axes
     if known and len(known) == recording.channels and recording.axes == tuple(f"c{c}" for c in range(len(known))):
         recording = dataclasses.replace(recording, axes=known)
+    if not recording.profile:
+        before = quality.earlier(target.parent, recording) if recording.start_utc else []
+        recording = quality.assessed(recording, before)
     saved = save_recording(recording, target)
     machine_file.ensure(target.parent)
     row = {name: getattr(saved, name) for name in ("machine", "session", "label", "rate_hz", "unit", "scale")}
     return {
         "source": str(path), "file": str(target), **row, "samples": saved.frames, "channels": list(saved.axes),
-        "lost_samples": saved.lost_samples, "lossless": error == 0, "rounding": error, "notes": list(notes),
+        "lost_samples": saved.lost_samples, "lossless": error == 0, "rounding": error,
+        "quality": quality.grade(saved.reasons), "reasons": list(saved.reasons), "notes": list(notes),
     }  # fmt: skip
 
 

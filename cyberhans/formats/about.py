@@ -7,7 +7,7 @@ from typing import Any
 
 from cyberhans import sidecar
 from cyberhans.formats.signal import stamped
-from cyberhans.recording import Recording, check
+from cyberhans.recording import Recording
 from cyberhans.wav import write_whole
 
 
@@ -18,7 +18,7 @@ def beside(path: Path) -> Path:
 def write(path: Path, recording: Recording) -> None:
     """Everything known about the recording that `path` was exported from."""
     whole = stamped(recording)
-    text = sidecar.pack(whole, clipped=sum(whole.clipped), quality=check(whole))
+    text = sidecar.pack(whole, clipped=sum(whole.clipped))
     write_whole(beside(path), text.encode())
 
 

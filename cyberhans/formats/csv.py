@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyberhans.errors import CyberHansError
-from cyberhans.formats import about, clock
+from cyberhans.formats import about, timeline
 from cyberhans.formats.place import fresh
 from cyberhans.formats.signal import Asked, Signal
 from cyberhans.recording import Recording
@@ -38,7 +38,7 @@ def read(path: Path, asked: Asked) -> Signal:
         raise CyberHansError(f"{path}: its channels have units {', '.join(sorted(units))}; take those of one unit with"
                              " --channels")  # fmt: skip
     table = _table(rows, delimiter, wanted, path, first=1 + headed)
-    fields = _timed(table[:, -1], names[timed], path) if timed is not None else {}
+    fields = _timed(table[:, -1], names[timed], _finest(rows, delimiter, timed), path) if timed is not None else {}
     return Signal(
         values=table[:, : len(columns)], rate_hz=fields.pop("rate_hz", None), unit=units.pop(),
         axes=tuple(_split(names[k])[0] for k in columns) if headed else (),
@@ -141,9 +141,16 @@ def _table(rows: list[str], delimiter: str, columns: list[int], path: Path, firs
         raise CyberHansError(f"{path}: not a table of numbers; export it again") from None
 
 
-def _timed(stamps: NDArray[np.float64], name: str, path: Path) -> dict[str, Any]:
+def _finest(rows: list[str], delimiter: str, column: int) -> float:
+    """What the last digit of a number in that column is worth, from the first hundred."""
+    cells = [row.split(delimiter)[column].strip().strip('"') for row in rows[:100]]
+    return float(10.0 ** -max(len(cell.partition(".")[2]) for cell in cells))
+
+
+def _timed(stamps: NDArray[np.float64], name: str, finest: float, path: Path) -> dict[str, Any]:
     unit = _split(name)[1] or name.rpartition("_")[2]
     if unit.lower() not in SECONDS:
         raise CyberHansError(f"{path}: does not say the unit of its column {name!r}; call it 'time [s]' or 'time [ms]',"
                              " or give --rate HZ")  # fmt: skip
-    return clock.measured(stamps * SECONDS[unit.lower()], path)
+    second = SECONDS[unit.lower()]
+    return timeline.measured(stamps * second, finest * second, path)

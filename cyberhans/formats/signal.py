@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cyberhans import wav
 from cyberhans.errors import CyberHansError
 from cyberhans.formats import step
-from cyberhans.recording import Recording
+from cyberhans.recording import Gap, Recording
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,24 +81,26 @@ def assemble(signal: Signal, asked: Asked, path: Path) -> tuple[Recording, float
         if not stated.get(name):
             raise CyberHansError(f"{path}: does not say its {name.removesuffix('_hz')}; give {option}")
     samples, stated["scale"], error = _counts(signal, asked, path)
-    stated.pop("channels", None)
     digest = stated.pop("sha256", "")
-    recording = Recording(samples=np.ascontiguousarray(samples), **stated)
-    if signal.exact and not asked.channels and digest != sha256(recording):
-        raise CyberHansError(
-            f"{path}: is not the file that {path.name}.about describes; copy both again, or remove that"
-        )
-    return recording, error
+    stated.pop("channels", None)
+    nominal = round(stated.get("rate_nominal_hz") or max(1.0, stated["rate_hz"]))
+    if signal.exact and not asked.channels and digest != sha256(samples, nominal):
+        raise CyberHansError(f"{path}: is not the file that {path.name}.about describes; copy both again, or remove"
+                             " the latter")  # fmt: skip
+    stated["gaps"] = tuple(Gap(*gap) for gap in stated.get("gaps", ()))
+    return Recording(samples=np.ascontiguousarray(samples), path=path, **stated), error
 
 
-def sha256(recording: Recording) -> str:
+def sha256(samples: NDArray[np.int16], rate: int) -> str:
     """Of the WAV file that save_recording writes."""
-    return hashlib.sha256(wav.pack(recording.samples, round(recording.rate_nominal_hz))).hexdigest()
+    return hashlib.sha256(wav.pack(samples, rate)).hexdigest()
 
 
 def stamped(recording: Recording) -> Recording:
     """The recording with the sha256 it has once it is saved."""
-    return dataclasses.replace(recording, sha256=sha256(recording), path=None, first_frame=0)
+    return dataclasses.replace(
+        recording, sha256=sha256(recording.samples, round(recording.rate_nominal_hz)), path=None, first_frame=0
+    )
 
 
 def refuse_unreal(values: NDArray[Any], path: Path) -> None:

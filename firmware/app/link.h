@@ -11,6 +11,10 @@
 #define HANS_BODY_MAX 256 /* bytes; boards.toml has each board's */
 #endif
 
+#ifndef HANS_CAPTURE_BYTES
+#define HANS_CAPTURE_BYTES 4096 /* least ring of a capture; boards.toml has each board's */
+#endif
+
 /* SAMPLES packets that a host may have under way: one that is worked on, one that the port's buffer holds meanwhile. */
 #define LINK_CREDITS 2
 

@@ -1,5 +1,6 @@
 #include "stream.h"
 
+#include "capture.h"
 #include "detector.h"
 #include "link.h"
 #include "messages.h"
@@ -9,7 +10,11 @@
 
 #define SPEC HANS_DETECTOR_SPEC
 
-static uint64_t work[HANS_DETECTOR_WORDS];
+/* The core's while it works, a capture's ring while it does not. */
+static union {
+    uint64_t core[HANS_DETECTOR_WORDS];
+    uint32_t ring[HANS_CAPTURE_BYTES / 4];
+} work;
 static struct hans hans;
 static struct stream stream;
 
@@ -79,10 +84,11 @@ int stream_take(const int16_t *samples, size_t count)
 
 int stream_begin(enum mode mode, uint32_t options, uint32_t window)
 {
+    capture_stop();
     if (stream.status != HANS_OK) {
+        stream.mode = MODE_RUN; /* which does nothing then */
         return stream.status;
     }
-    source_stop();
     stream = (struct stream){.mode = (uint8_t)mode, .options = options, .window = window, .next = window * SPEC.hop};
     watch_start(&hans, mode, options, window);
     if (mode == MODE_RUN) {
@@ -93,8 +99,20 @@ int stream_begin(enum mode mode, uint32_t options, uint32_t window)
 
 void stream_init(void)
 {
-    stream.status = (int16_t)hans_init(&hans, &SPEC, &HANS_DETECTOR_MODEL, work, sizeof work);
+    /* A slot without a detector is all zeros (firmware/blank). */
+    stream.status = !HANS_DETECTOR_MODEL.magic ? HANS_E_MODEL : (int16_t)hans_init(&hans, &SPEC, &HANS_DETECTOR_MODEL, work.core, sizeof work.core);
     stream_begin(MODE_RUN, 0, 0);
+}
+
+void stream_capture(const struct message_capture *wanted)
+{
+    stream.mode = MODE_CAPTURE;
+    capture_begin(wanted, work.ring, sizeof work);
+}
+
+size_t stream_work_size(void)
+{
+    return sizeof work;
 }
 
 uint32_t stream_frames(void)
