@@ -23,7 +23,7 @@ LAYERS = (
     ("flash", "blank", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
     ("device", "delivery", "exchange", "judgement", "difference", "line", "player", "emulator", "ports", "probe"),
-    ("simulate", "machines", "inspection", "formats", "quality", "live", "meter"),
+    ("simulate", "machines", "inspection", "formats", "catalogue", "quality", "live", "meter"),
     ("detector", "clock", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
     (
         "tables",
