@@ -36,7 +36,7 @@ LAYERS = (
         "flow",
         "plan",
     ),
-    ("simulate", "machines", "inspection", "quality", "live", "meter"),
+    ("simulate", "machines", "inspection", "quality", "live", "meter", "formats", "catalogue"),
     ("detector", "clock", "intake", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
     (
         "tables",
