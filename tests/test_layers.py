@@ -24,7 +24,7 @@ LAYERS = (
     ("emit", "amalgamation", "model_source", "truth"),
     ("device", "delivery", "exchange", "judgement", "difference", "line", "player", "emulator", "ports", "probe"),
     ("simulate", "machines", "inspection", "quality", "live", "meter"),
-    ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
+    ("detector", "clock", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
     (
         "tables",
         "recording",
