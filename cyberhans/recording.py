@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from cyberhans import sidecar, wav
 from cyberhans.errors import CyberHansError
+from cyberhans.profile import Profile
+from cyberhans.reason import Reason, grade
 from cyberhans.spec import Spec
 
 LABELS = ("normal", "anomaly", "unknown")
@@ -52,6 +55,8 @@ class Recording:
     sha256       of the WAV file, in hex; "" before it is saved
     first_frame  where a part begins in its file, in sample frames
     segment_period_s  from the beginning of a segment to that of the next; 0: unknown, or no time is between them
+    reasons      against it, as they were told when it was made (quality.assess), fatal ones first
+    profile      figures that later recordings of the machine are compared with; None: it was never assessed
     """
 
     samples: NDArray[np.int16]
@@ -83,6 +88,8 @@ class Recording:
     gaps: tuple[Gap, ...] = ()
     rate_uncertainty_hz: float = 0.0
     jitter_s: float | None = None
+    reasons: tuple[Reason, ...] = ()
+    profile: Profile | None = None
 
     def __post_init__(self) -> None:
         if self.samples.dtype != np.int16 or self.samples.ndim != 2 or not self.samples.flags.c_contiguous:
@@ -99,6 +106,7 @@ class Recording:
             raise CyberHansError(f"{self.name}: segment_period_s {self.segment_period_s}: must be 0 or more seconds")
         if self.axes and len(self.axes) != self.channels:
             raise CyberHansError(f"{self.name}: {len(self.axes)} axes named for {self.channels} channels")
+        self._check_gaps()
         self._default("axes", tuple(f"c{c}" for c in range(self.channels)))
         self._default("rate_nominal_hz", float(max(1, round(self.rate_hz))))
         object.__setattr__(self, "segment_len", min(self.segment_len or self.frames, self.frames))
@@ -106,6 +114,14 @@ class Recording:
     def _default(self, field: str, value: object) -> None:
         if not getattr(self, field):
             object.__setattr__(self, field, value)
+
+    def _check_gaps(self) -> None:
+        places = [gap.at for gap in self.gaps]
+        if sorted(set(places)) != places or any(not 1 <= gap.at <= self.frames or gap.lost < 1 for gap in self.gaps):
+            raise CyberHansError(f"{self.name}: gaps must lie one after another, at frames 1 to {self.frames}, and each"
+                                 " must have lost a frame or more")  # fmt: skip
+        if sum(gap.lost for gap in self.gaps) > self.lost_samples:
+            raise CyberHansError(f"{self.name}: lost_samples {self.lost_samples} is less than its gaps have lost")
 
     @property
     def name(self) -> str:
@@ -131,8 +147,19 @@ class Recording:
         extreme = (self.samples >= self.full_scale) | (self.samples <= -self.full_scale)
         return tuple(int(count) for count in extreme.sum(axis=0))
 
+    @property
+    def quality(self) -> str:
+        """ "good", "warning" or "failed": what `reasons` add up to."""
+        return grade(self.reasons)
+
+    @property
+    def stretches(self) -> list[tuple[int, int]]:
+        """First frame and end of each run of samples that follow one another: no segment border and no gap inside."""
+        borders = {*range(0, self.frames, self.segment_len), *(gap.at for gap in self.gaps), self.frames}
+        return list(itertools.pairwise(sorted(borders)))
+
     def windows(self, spec: Spec) -> NDArray[np.int16]:
-        """All whole windows, int16 (k, spec.window, channels), at multiples of spec.hop inside each segment."""
+        """All whole windows, int16 (k, spec.window, channels), at multiples of spec.hop inside each stretch."""
         if self.channels != spec.channels:
             raise CyberHansError(f"{self.name}: has {self.channels} channels, but the Spec is for {spec.channels}")
         if abs(self.rate_hz / spec.rate_hz - 1) > RATE_TOLERANCE:
@@ -141,8 +168,7 @@ class Recording:
                 " away; resample it, or train with its rate"
             )
         starts = [
-            start for begin in range(0, self.frames, self.segment_len)
-            for start in range(begin, min(begin + self.segment_len, self.frames) - spec.window + 1, spec.hop)
+            start for begin, end in self.stretches for start in range(begin, end - spec.window + 1, spec.hop)
         ]  # fmt: skip
         if not starts:
             raise self._too_short(spec)
@@ -150,8 +176,9 @@ class Recording:
 
     def _too_short(self, spec: Spec) -> CyberHansError:
         what = "" if self.segment_len == self.frames else "segments of "
+        longest = max(end - begin for begin, end in self.stretches)
         return CyberHansError(
-            f"{self.name}: {what}{self.segment_len / self.rate_hz:.3g} s is shorter than the window of"
+            f"{self.name}: {what}{longest / self.rate_hz:.3g} s is shorter than the window of"
             f" {spec.window / spec.rate_hz:.3g} s ({spec.window} samples); record at least that long without a gap"
         )
 
@@ -175,23 +202,23 @@ class Recording:
                 f" {start_s:g} and {end_s:g} s; it lasts {self.duration_s:.3f} s"
             )
         cut, first = self.samples[start:end], self.first_frame + start
-        return dataclasses.replace(self, samples=cut, segment_len=min(self.segment_len, len(cut)), first_frame=first)
+        gaps, lost = self._gaps_between(start, end)
+        return dataclasses.replace(
+            self, samples=cut, segment_len=min(self.segment_len, len(cut)), first_frame=first, gaps=gaps,
+            lost_samples=lost,
+        )  # fmt: skip
+
+    def _gaps_between(self, start: int, end: int) -> tuple[tuple[Gap, ...], int]:
+        """The gaps of a part, counted from its beginning, and its lost samples; what has no place counts in each."""
+        end += end == self.frames  # what is missing at the end belongs to the last part
+        gaps = tuple(dataclasses.replace(gap, at=gap.at - start) for gap in self.gaps if start < gap.at < end)
+        elsewhere = sum(gap.lost for gap in self.gaps) - sum(gap.lost for gap in gaps)
+        return gaps, self.lost_samples - elsewhere
 
     def overlaps(self, sha256: str, first_frame: int, frames: int) -> bool:
         """Whether this has sample frames of that span of that file; never before it is saved."""
         shared = min(self.first_frame + self.frames, first_frame + frames) > max(self.first_frame, first_frame)
         return bool(self.sha256) and self.sha256 == sha256 and shared
-
-
-class Reason(str):
-    """Why a recording is bad. `fatal`: training and verifying refuse it; otherwise they warn."""
-
-    fatal: bool
-
-    def __new__(cls, text: str, *, fatal: bool = False) -> Reason:
-        reason = super().__new__(cls, text)
-        reason.fatal = fatal
-        return reason
 
 
 def check(recording: Recording) -> list[Reason]:
@@ -246,17 +273,25 @@ def load_recording(path: str | Path) -> Recording:
     if fields.get("sha256", digest) != digest:
         raise CyberHansError(f"{path.name}: is not the file its sidecar describes (sha256 differs); copy both again")
     known = {"rate_hz": float(rate), "rate_nominal_hz": float(rate), "machine": path.stem, **fields}
+    known["gaps"] = tuple(Gap(*gap) for gap in fields.get("gaps", ()))
     return Recording(samples=samples, path=path, **{**known, "sha256": digest})
 
 
 def save_recording(recording: Recording, path: str | Path) -> Recording:
-    """Write WAV and sidecar, each complete or not at all; gives the recording with its path and sha256."""
+    """Write sidecar and WAV, in this order, each complete or not at all: no WAV is there without what is known of it.
+
+    Gives the recording with its path and sha256. Its reasons are kept as they are; one that was never assessed
+    (quality.assessed) gets those of check().
+    """
     path = Path(path)
     if path.suffix.lower() != ".wav":
         raise CyberHansError(f"{path}: recordings are saved as .wav; name it {path.with_suffix('.wav').name}")
     content = wav.pack(recording.samples, round(recording.rate_nominal_hz))
-    saved = dataclasses.replace(recording, path=path, sha256=hashlib.sha256(content).hexdigest(), first_frame=0)
-    text = sidecar.pack(saved, clipped=sum(saved.clipped), quality=check(saved))
-    wav.write_whole(path, content)
+    reasons = recording.reasons or (() if recording.profile else tuple(check(recording)))
+    saved = dataclasses.replace(
+        recording, path=path, sha256=hashlib.sha256(content).hexdigest(), first_frame=0, reasons=reasons
+    )
+    text = sidecar.pack(saved, clipped=sum(saved.clipped))
     wav.write_whole(path.with_suffix(".json"), text.encode())
+    wav.write_whole(path, content)
     return saved

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cyberhans.errors import CyberHansError
+from cyberhans.profile import Profile
+from cyberhans.reason import Reason
 
 SCHEMA = "cyberhans.recording/1"
 TEXTS = ("machine", "session", "label", "unit", "sensor", "serial", "firmware_digest", "detector_digest", "start_utc",
          "load", "sha256", "notes")  # fmt: skip
-NUMBERS = ("scale", "offset", "rate_hz", "rate_nominal_hz", "speed_rpm", "segment_period_s")
+NUMBERS = ("scale", "offset", "rate_hz", "rate_nominal_hz", "speed_rpm", "segment_period_s",
+           "rate_uncertainty_hz", "jitter_s")  # fmt: skip
 COUNTS = ("channels", "full_scale", "segment_len", "lost_samples")
 LARGEST = 1e300  # keeps infinities out, NaN too, and integers that no float holds
-DERIVED = ("clipped_samples", "quality")  # for people: computed anew from the samples after loading
+DERIVED = ("clipped_samples", "quality")  # for people: the one follows from the samples, the other from `reasons`
+NOTHING: dict[str, Any] = {"segment_period_s": 0.0, "rate_uncertainty_hz": 0.0, "jitter_s": None, "gaps": [],
+                           "profile": None}  # is left out of the text  # fmt: skip
 ORDER = ("machine", "session", "label", "synthetic", "unit", "scale", "offset", "full_scale", "rate_hz",
-         "rate_nominal_hz", "channels", "axes", "sensor", "serial", "firmware_digest", "detector_digest", "start_utc",
-         "speed_rpm", "load", "segment_len", "segment_period_s", "lost_samples", "clipped_samples", "quality", "sha256",
-         "notes")  # fmt: skip
+         "rate_nominal_hz", "rate_uncertainty_hz", "jitter_s", "channels", "axes", "sensor", "serial",
+         "firmware_digest", "detector_digest", "start_utc", "speed_rpm", "load", "segment_len", "segment_period_s",
+         "lost_samples", "gaps", "clipped_samples", "quality", "reasons", "sha256", "notes", "profile")  # fmt: skip
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -53,16 +60,41 @@ def _checked(path: Path, name: str, value: Any) -> Any:
         return tuple(value)
     if name == "synthetic" and isinstance(value, bool):
         return value
+    if name in PARSED:
+        try:
+            return PARSED[name](value)
+        except (KeyError, OverflowError, TypeError, ValueError):
+            pass
     if name in ORDER:
         raise CyberHansError(f"{path}: {name} cannot be {json.dumps(value)}; see recordings/README.md")
     near = difflib.get_close_matches(name, ORDER, n=1)
     raise CyberHansError(f"{path}: unknown field {name!r}{f'; did you mean {near[0]!r}?' if near else ''}")
 
 
-def pack(recording: Any, *, clipped: int, quality: Sequence[str]) -> str:
-    """The sidecar's text; the same recording gives the same text."""
-    derived = {"clipped_samples": clipped, "quality": list(quality)}
-    fields = {name: derived[name] if name in derived else getattr(recording, name) for name in ORDER}
-    if not recording.segment_period_s:
-        del fields["segment_period_s"]  # one field less for people: most recordings have no pauses
-    return json.dumps({"schema": SCHEMA, **fields}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def _gaps(rows: Any) -> tuple[tuple[int, int, bool], ...]:
+    """What recording.Gap is made of."""
+    return tuple((operator.index(row["at"]), operator.index(row["lost"]), bool(row["counted"])) for row in rows)
+
+
+def _reasons(rows: Any) -> tuple[Reason, ...]:
+    return tuple(Reason(str(row["text"]), fatal=bool(row["fatal"])) for row in rows)
+
+
+PARSED: dict[str, Callable[[Any], Any]] = {"gaps": _gaps, "reasons": _reasons, "profile": Profile.from_dict}
+
+
+def pack(recording: Any, *, clipped: int) -> str:
+    """The sidecar's text; the same recording gives the same text. The profile, for machines, is one long line."""
+    told = {
+        "clipped_samples": clipped,
+        "gaps": [dataclasses.asdict(gap) for gap in recording.gaps],
+        "reasons": [{"text": str(reason), "fatal": reason.fatal} for reason in recording.reasons],
+        "profile": recording.profile and recording.profile.to_dict(),
+    }
+    fields = {name: told[name] if name in told else getattr(recording, name) for name in ORDER}
+    kept = {name: value for name, value in fields.items() if name not in NOTHING or value != NOTHING[name]}
+    profile = kept.pop("profile", None)
+    text = json.dumps({"schema": SCHEMA, **kept}, indent=2, ensure_ascii=False, allow_nan=False)
+    if profile:
+        text = f'{text[:-2]},\n  "profile": {json.dumps(profile, ensure_ascii=False, allow_nan=False)}\n}}'
+    return text + "\n"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import played
 import pytest
 from counts import full
 from receiver import Receiver
@@ -41,6 +43,31 @@ def test_it_verifies(running: Emulator) -> None:
     with open_device(running.url) as device:
         for bulk in (False, True):
             assert verify(detector, windows, device, bulk=bulk).equal
+
+
+@pytest.mark.parametrize("more", [(), ("--clock-error", "-0.5", "--jitter", "0.05"), ("--clock-error", "0.5")])
+def test_it_plays_a_recording(image: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    """In blocks and packets that its length does not divide; whoever looks away meanwhile."""
+    samples = played.noise(77, channels=5)
+    with played.playing(tmp_path / "raw", samples, 20_000, *more, image=image) as on:
+        with open_device(on.url) as device:
+            Receiver(device).begin(20_000, 0, 5, until=2**31 - 1)
+        with open_device(on.url) as device:
+            for channels in (5, 2):
+                received = Receiver(device).whole(20_000, 20_000, channels)
+                assert received.last and received.frames + received.last.overruns == 20_000  # its ring is small
+                assert played.wrong(received, samples) == 0
+        assert on.ended() is None
+
+
+def test_any_argument_is_safe(image: Path, tmp_path: Path) -> None:
+    """Each ends with one line, and with no sanitizer's."""
+    names = ("--port", "--play", "--channels", "--rate-mhz", "--scale", "--unit", "--serial-number", "--jitter", "--x")
+    values = ("", "0", "-1", "1/", "/", "9" * 400, "x" * 70_000, "\xff", "1e999", str(tmp_path))
+    for given in ([name, *value] for name in names for value in ([], *([value] for value in values))):
+        done = subprocess.run([image, *given, "--jitter", "none"], stdin=subprocess.DEVNULL, capture_output=True)
+        assert (done.returncode, done.stdout) == (2, b""), given
+        assert done.stderr.startswith(b"firmware: ") and done.stderr.count(b"\n") == 1
 
 
 def test_any_trace_position_is_safe(running: Emulator) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import struct
 import wave
@@ -16,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyberhans.errors import CyberHansError
-from cyberhans.recording import Recording, check, load_recording, refuse_bad, save_recording
+from cyberhans.reason import Reason
+from cyberhans.recording import Gap, Recording, check, load_recording, refuse_bad, save_recording
 from cyberhans.spec import Family, Frame, Spec
 
 
@@ -38,7 +40,9 @@ def pump(tmp_path: Path) -> Recording:
     made = Recording(samples=noise(1000, 3), rate_hz=1003.25, rate_nominal_hz=1000.0, machine="pump 7", session="mon",
                      label="normal", unit="g", scale=0.0039, offset=-0.5, full_scale=4096, axes=("x", "y", "z"),
                      segment_len=300, sensor="ADXL345", serial="42", speed_rpm=1480.0, load="4000 N", lost_samples=3,
-                     segment_period_s=2.5, start_utc="2024-05-01T06:00:00Z", notes="größer")  # fmt: skip
+                     segment_period_s=2.5, start_utc="2024-05-01T06:00:00Z", notes="größer",
+                     gaps=(Gap(100, 2), Gap(1000, 1, counted=False)), rate_uncertainty_hz=0.02, jitter_s=0.0,
+                     reasons=(Reason("came loose", fatal=True), Reason("hums")))  # fmt: skip
     return save_recording(made, tmp_path / "pump.wav")
 
 
@@ -87,8 +91,27 @@ def test_sidecar_states_what_design_asks_for(pump: Recording) -> None:
         "axes", "sensor", "serial", "firmware_digest", "detector_digest", "start_utc", "speed_rpm", "load",
         "segment_len", "lost_samples", "clipped_samples", "quality", "sha256", "notes", "synthetic",
     }  # fmt: skip
-    assert fields["quality"] == ["3 samples were lost"] and fields["clipped_samples"] == 0
+    assert fields["quality"] == "failed" and fields["clipped_samples"] == 0
+    assert fields["reasons"] == [{"text": "came loose", "fatal": True}, {"text": "hums", "fatal": False}]
+    assert fields["gaps"][0] == {"at": 100, "lost": 2, "counted": True}
     assert fields["sha256"] == hashlib.sha256(pump.path.read_bytes()).hexdigest()
+
+
+def test_reasons_keep_whether_they_are_fatal(pump: Recording) -> None:
+    assert pump.path is not None
+    assert [reason.fatal for reason in load_recording(pump.path).reasons] == [True, False]
+    assert load_recording(pump.path).quality == "failed"
+
+
+def test_one_that_was_never_assessed_is_saved_with_the_reasons_of_check(tmp_path: Path) -> None:
+    saved = save_recording(recording_of(noise(), lost_samples=3), tmp_path / "x.wav")
+    assert saved.reasons == ("3 samples were lost",) and saved.quality == "warning"
+
+
+def test_a_sidecar_of_before_reasons_had_a_list_is_read(pump: Recording) -> None:
+    assert pump.path is not None
+    pump.path.with_suffix(".json").write_text('{"quality": ["3 samples were lost"], "lost_samples": 3}')
+    assert load_recording(pump.path).reasons == ()
 
 
 def test_same_recording_same_bytes_and_nothing_left_over(pump: Recording, tmp_path: Path) -> None:
@@ -208,6 +231,14 @@ BAD_SIDECARS = {
     '{"label": "fine"}': "label 'fine': choose normal, anomaly, unknown",
     '{"label": 3}': "label cannot be 3",
     '{"synthetic": "yes"}': "synthetic cannot be",
+    '{"gaps": [{"at": 5}]}': "gaps cannot be",
+    '{"gaps": [{"at": 5, "lost": 1.5, "counted": true}]}': "gaps cannot be",
+    '{"gaps": 3}': "gaps cannot be 3",
+    '{"gaps": [{"at": 5, "lost": 2, "counted": true}], "lost_samples": 1}': "lost_samples 1 is less",
+    '{"gaps": [{"at": 5000, "lost": 2, "counted": true}], "lost_samples": 2}': "gaps must lie",
+    '{"reasons": ["hums"]}': "reasons cannot be",
+    '{"profile": {"rate_hz": 3}}': "profile cannot be",
+    '{"jitter_s": "low"}': "jitter_s cannot be",
 }
 
 
@@ -272,6 +303,23 @@ def test_no_window_crosses_a_segment_border(n: int, segment: int, window: int, e
     assert (windows[:, 0] // segment == windows[:, -1] // segment).all()
 
 
+@settings(max_examples=full(80, 2000))
+@given(n=st.integers(64, 900), segment=st.integers(1, 900), at=st.sets(st.integers(1, 900), max_size=4))
+def test_no_window_crosses_a_gap(n: int, segment: int, at: set[int]) -> None:
+    """Hidden positions: a sample is its own place on the clock, with the lost ones counted."""
+    gaps = tuple(Gap(place, 7) for place in sorted(at) if place <= n)
+    clock = np.arange(n) + 7 * np.searchsorted([gap.at for gap in gaps], np.arange(n), side="right")
+    recording = Recording(clock.astype(np.int16)[:, None], 1000.0, segment, gaps=gaps, lost_samples=7 * len(gaps))
+    borders = sorted({*range(0, n, segment), *(gap.at for gap in gaps), n})
+    expected = sum((end - begin) // 64 for begin, end in itertools.pairwise(borders))
+    if not expected:
+        with pytest.raises(CyberHansError, match="shorter than the window"):
+            recording.windows(spec(window=64, hop=64))
+        return
+    windows = recording.windows(spec(window=64, hop=64))[:, :, 0]
+    assert len(windows) == expected and (np.diff(windows, axis=1) == 1).all()
+
+
 def test_too_short_says_how_long_it_must_be() -> None:
     short = Recording(samples=noise(1000), rate_hz=20000.0, machine="fan")
     with pytest.raises(CyberHansError, match=r"fan: 0\.05 s is shorter than the window of 0\.2 s \(4000 samples\)"):
@@ -329,6 +377,23 @@ def test_part_may_end_beyond_the_recording() -> None:
 def test_empty_parts_are_refused(start: float, end: float) -> None:
     with pytest.raises(CyberHansError):
         counting(1000, segment_len=100).part(start, end)
+
+
+def test_a_part_keeps_its_gaps_and_what_they_lost() -> None:
+    gaps = (Gap(100, 5), Gap(400, 7), Gap(1000, 11))
+    whole = dataclasses.replace(counting(1000), gaps=gaps, lost_samples=25)  # two more were lost, nobody knows where
+    assert (whole.part(0.0, 0.4).gaps, whole.part(0.0, 0.4).lost_samples) == ((Gap(100, 5),), 7)
+    assert whole.part(0.1, 0.5).gaps == (Gap(300, 7),)
+    assert (whole.part(0.5, 1.0).gaps, whole.part(0.5, 1.0).lost_samples) == ((Gap(500, 11),), 13)
+    assert whole.part(0.0, 1.0).gaps == gaps and whole.part(0.0, 1.0).lost_samples == 25
+
+
+@pytest.mark.parametrize(
+    "gaps", [(Gap(0, 1),), (Gap(1001, 1),), (Gap(5, 0),), (Gap(9, 1), Gap(5, 1)), (Gap(5, 1),) * 2]
+)
+def test_gaps_must_lie_in_the_recording_and_in_order(gaps: list[Gap]) -> None:
+    with pytest.raises(CyberHansError, match="gaps must lie"):
+        dataclasses.replace(counting(1000), gaps=tuple(gaps), lost_samples=100)
 
 
 # --- quality
