@@ -12,7 +12,7 @@ import played
 import pytest
 from counts import full
 from receiver import Receiver
-from sanitized import sanitized_image
+from sanitized import WAVEFORM, sanitized_image
 from small_detector import noise, small_image
 
 from cyberhans.boards import board
@@ -77,6 +77,16 @@ def test_any_trace_position_is_safe(running: Emulator) -> None:
         for call, offset, stage in places:
             traced = device.trace(window, Trace(call, offset, stage, 0))
             assert len(traced.tail) <= 128
+
+
+def test_it_captures(running: Emulator) -> None:
+    """Every number of channels, at a low and the highest rate, the ring full at times."""
+    with open_device(running.url) as device:
+        receiver = Receiver(device, WAVEFORM)
+        for rate_hz, channels in ((300, 1), (20_000, 2), (100_000, 3)):
+            received = receiver.whole(rate_hz, round(rate_hz / 2), channels)
+            assert received.last and received.frames + received.last.overruns == received.last.sampled
+            assert received.wrong() == 0
 
 
 def test_any_packet_gets_an_answer(running: Emulator) -> None:
