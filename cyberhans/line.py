@@ -23,7 +23,9 @@ WRITE_SECONDS = 10.0  # at most, for one packet
 class Line:
     """Sends and receives packets. Every failure of the port is one CyberHansError."""
 
-    def __init__(self, url: str, baud: int, emulator: Emulator | None) -> None:
+    def __init__(self, url: str, baud: int, emulator: Emulator | None, patience: float = WRITE_SECONDS) -> None:
+        """patience: seconds, at most, that one packet waits to be taken."""
+        self._patience = patience
         self.name = f"board:{emulator.board.name}" if emulator else url
         self.emulator = emulator
         self.decoder = Decoder()
@@ -31,7 +33,7 @@ class Line:
         self._port = self._open(url, baud)
         self._selectable = _selectable(self._port)
         if not self._selectable:
-            self._port.timeout, self._port.write_timeout = POLL_SECONDS, WRITE_SECONDS
+            self._port.timeout, self._port.write_timeout = POLL_SECONDS, patience
         self.write(b"\0")  # ends whatever an earlier host left unfinished
 
     def close(self) -> None:
@@ -39,7 +41,7 @@ class Line:
 
     def write(self, data: bytes) -> None:
         """Wait until the port has taken all of it. Reads meanwhile: else both ends might wait for each other."""
-        deadline, sent = time.monotonic() + WRITE_SECONDS, 0
+        deadline, sent = time.monotonic() + self._patience, 0
         while sent < len(data):
             if self._selectable and not self._takes_bytes():
                 self._arrived.extend(self.decoder.feed(self._read()))
