@@ -16,6 +16,7 @@ from cyberhans.errors import CyberHansError
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 HEADER_BYTES = 44  # of the files written here
+HEAD = 4096  # bytes, within which `data` begins
 MEND = "convert it to 16-bit PCM, e.g. sox IN.wav -b 16 -e signed-integer OUT.wav"
 
 
@@ -39,6 +40,37 @@ def read(path: Path) -> tuple[NDArray[np.int16], int, bytes]:
     if not data:
         raise CyberHansError(f"{path}: holds no samples; record it again")
     return np.frombuffer(data, "<i2").astype(np.int16, copy=False).reshape(-1, channels), rate, content
+
+
+def measure(path: Path) -> tuple[int, int, int]:
+    """Sample frames, channels and rate in Hz, from the header alone: no sample is read."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            content, size = file.read(HEAD), os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise CyberHansError(f"{path}: {error.strerror}; give a WAV file") from None
+    chunks = {name: (at, length) for name, at, length in _headers(content)}
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE" or b"fmt " not in chunks or b"data" not in chunks:
+        raise CyberHansError(f"{path}: not a WAV file, or nothing but its beginning; {MEND}")
+    at, length = chunks[b"fmt "]
+    channels, rate = _format(path, content[at : at + length])
+    at, length = chunks[b"data"]
+    if at + length > size or length % (2 * channels):
+        raise CyberHansError(
+            f"{path}: truncated: {length} bytes promised, {size - at} are there; copy or record it again"
+        )
+    return length // (2 * channels), channels, rate
+
+
+def _headers(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and length of every chunk up to `data`, as far as the file's beginning tells."""
+    at = 12
+    while at + 8 <= len(content):
+        name, length = struct.unpack_from("<4sI", content, at)
+        yield name, at + 8, length
+        if name == b"data":
+            return
+        at += 8 + length + length % 2
 
 
 def _chunks(path: Path, content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 # From the top; a room imports from lower layers, or from its own. A new room must be given a place here.
 LAYERS = (
     ("cli", "printing"),
-    ("demo", "bench", "bench_summary", "train", "verify", "evaluate", "capture", "recorder"),
+    ("demo", "bench", "bench_summary", "train", "verify", "evaluate", "capture", "recorder", "line_capture"),
     ("flash", "blank", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
     (
@@ -36,8 +36,22 @@ LAYERS = (
         "flow",
         "plan",
     ),
-    ("simulate", "machines", "inspection", "quality", "live", "meter"),
-    ("detector", "clock", "intake", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
+    ("simulate", "machines", "inspection", "quality", "live", "meter", "formats", "catalogue"),
+    (
+        "detector",
+        "clock",
+        "arrival",
+        "lines",
+        "line_format",
+        "decimals",
+        "intake",
+        "detector_source",
+        "detectors",
+        "threshold",
+        "core",
+        "dataset",
+        "decision",
+    ),
     (
         "tables",
         "recording",

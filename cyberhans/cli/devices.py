@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from cyberhans.cli.options import Json, app
-from cyberhans.printing import print_json
+from cyberhans.printing import print_json, print_table
 
 
 @app.command()
@@ -45,7 +44,7 @@ def devices(
         return print_json(rows)
     if not rows:
         return typer.echo("No serial port. --device board:native starts the firmware on this computer.")
-    _print_table([("port", "VID:PID", "serial", "what", "detector", "rate", "mode", "verdicts"), *map(_cells, rows)])
+    print_table([("port", "VID:PID", "serial", "what", "detector", "rate", "mode", "verdicts"), *map(_cells, rows)])
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -59,10 +58,3 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         port[0], port[1], row["serial"] or device["serial"], f"{device['board']} {device['firmware']}",
         (device["detector"] or "none")[:8], f"{device['rate_hz']:g} Hz", device["mode"], windows,
     )  # fmt: skip
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns as wide as their widest cell; the last cell of a line may be longer."""
-    widths = [max(len(row[i]) for row in rows if len(row) > i + 1) for i in range(max(map(len, rows)) - 1)]
-    for row in rows:
-        typer.echo("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]))
