@@ -208,6 +208,8 @@ def test_columns_can_be_chosen_and_a_table_without_header_must(tmp_path: Path) -
     named = table(tmp_path, "index,x [g],what,t [°C]\n1,0.5,on,20\n2,1.5,on,21\n")
     assert "its channels have units" in refusal(named, Asked(machine="m", rate_hz=9.0))
     assert load_foreign(named, Asked(machine="m", rate_hz=9.0, channels=("x",)))[0].axes == ("x",)
+    warm, _, _ = load_foreign(table(tmp_path, "t [g],T [g]\n0.5,1\n1.5,2\n", "w.csv"), Asked(machine="m", rate_hz=9.0))
+    assert warm.axes == ("t", "T")  # only a time of a unit of time is time
     assert "no column 'z'; it has index, x [g]" in refusal(named, Asked(machine="m", channels=("z",)))
 
 
@@ -475,6 +477,25 @@ def test_damage_is_one_line_or_equal_samples(
         assert "\n" not in str(error) and not list(folder.rglob("out/**/*.wav"))
     else:
         assert np.array_equal(load_recording(row["file"]).samples, made.samples)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=full(60, 1500), deadline=None)
+@given(at=st.floats(0, 1), value=st.integers(0, 255), cut=st.one_of(st.just(0.0), st.floats(0, 1)))
+def test_damage_without_anything_beside_it_is_one_line_or_a_recording(
+    name: str, at: float, value: int, cut: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    _, content, _, suffix = whole_file(name, tmp_path_factory)
+    changed = bytearray(content)
+    changed[int(at * (len(content) - 1))] = value
+    path = tmp_path_factory.mktemp("damaged") / f"normal.x{suffix}"
+    path.write_bytes(bytes(changed[: len(changed) - int(cut * len(changed))]))
+    try:
+        made, error, _ = load_foreign(path, Asked(machine="m", rate_hz=1000.0, unit="full-scale"))
+    except CyberHansError as refused:
+        assert "\n" not in str(refused) and path.name in str(refused)
+    else:
+        assert made.samples.dtype == np.int16 and error >= 0
 
 
 WHOLE: dict[str, tuple[Recording, bytes, bytes, str]] = {}

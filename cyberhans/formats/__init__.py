@@ -24,10 +24,12 @@ def format_named(name: str) -> ModuleType:
 
 def sources(paths: list[Path], name: str = "") -> list[Path]:
     """The files named, and those of the format (by name; else all of known suffix) in folders named, sorted."""
-    wanted = format_named(name).SUFFIXES if name else tuple(s for row in FORMATS.values() for s in row.SUFFIXES)
+    known = [suffix for row in FORMATS.values() for suffix in row.SUFFIXES if suffix != ".txt"]  # that may be prose
+    wanted = format_named(name).SUFFIXES if name else tuple(known)
     found: list[Path] = []
     for path in paths:
         inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in wanted) if path.is_dir() else [path]
+        inside = [file for file in inside if not file.name.startswith(".")]
         inside = [file for file in inside if file.suffix != ".json" or not file.with_suffix(".wav").exists()]
         if not inside:
             raise CyberHansError(f"{path}: no {', '.join(wanted)} file is in it; name another folder")
