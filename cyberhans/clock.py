@@ -91,10 +91,10 @@ def trend(x: Floats, y: Floats, resolution: float = 0.0) -> Trend | None:
     Least squares with residuals clipped at CLIP robust deviations (Huber, 1964), so that late stamps count no more than
     that, from a start that a quarter of bad points cannot move: the median slope between points half the span apart.
 
-    The interval: neighbouring residuals are seldom independent (a late interrupt delays several), so it is not they that
-    count but the means of GROUPS stretches; what correlation is left between two stretches, r, widens it by
-    (1 + r)/(1 - r), the factor by which a first-order process has fewer independent values. With Student's t for as many
-    groups, and never less than one step of the clock over the whole span: a step hides what is smaller.
+    The interval: neighbouring residuals are seldom independent (a late interrupt delays several), so what counts is not
+    they but the means of GROUPS stretches; what correlation is left between two stretches, r, widens it by
+    (1 + r)/(1 - r), the factor by which a first-order process has fewer independent values. With Student's t for as
+    many groups, and never less than one step of the clock over the whole span: a step hides what is smaller.
     """
     if len(x) < LEAST or x[-1] <= x[0]:
         return None

@@ -18,7 +18,7 @@ from cyberhans.detector import Detector
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.exchange import FIRST_EVENT, Exchange, Lost, Refused, Silent
-from cyberhans.judgement import INT16, Gatherer, Judgement
+from cyberhans.judgement import INT16, Gatherer, Judgement, LastVerdicts
 from cyberhans.line import Line
 from cyberhans.messages import (
     PROTOCOL_VERSION,
@@ -30,6 +30,7 @@ from cyberhans.messages import (
     Taken,
     Trace,
     Traced,
+    Verdicts,
 )
 from cyberhans.player import start
 from cyberhans.protocol import Packet
@@ -108,6 +109,14 @@ class Device:
         """
         return self._exchange.request(kind, body, waits)
 
+    def send(self, kind: int, body: bytes = b"") -> int:
+        """Send a request and do not wait; gives its number, which its reply has."""
+        return self._exchange.send(kind, body)
+
+    def arrived(self) -> list[Packet]:
+        """The packets that have come by now; never waits."""
+        return self._exchange.arrived()
+
     def start(self, options: Option = VERDICTS_ONLY, window: int = 0) -> Taken:
         """Take the device out of run mode; its next window has this number, its next sample index is window * hop.
 
@@ -136,6 +145,11 @@ class Device:
             judgement = gatherer.add(packet) if packet.type == Event.VERDICT else None
             if judgement:
                 yield judgement
+
+    def last_verdicts(self) -> LastVerdicts:
+        """The last verdicts of run mode, and how many there were that nobody listened to."""
+        told = Verdicts.unpack(self.request(Request.VERDICTS))
+        return Gatherer(self.name, VERDICTS_ONLY, self.info.channels).last(told)
 
     def replay(
         self, windows: NDArray[np.int16], options: Option = Option.FEATURES, credits: int | None = None

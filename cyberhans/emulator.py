@@ -47,6 +47,7 @@ class Emulator:
                     stdout=subprocess.PIPE,
                     stderr=self._complaints,
                     pass_fds=[number] if board.bare else [],
+                    start_new_session=True,  # Ctrl-C is for this program, not for the board
                 )
             except OSError as error:
                 self._complaints.close()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cyberhans.errors import CyberHansError
 from cyberhans.line import Line
-from cyberhans.messages import NAK, REPLY, Nak, Refusal
+from cyberhans.messages import NAK, REPLY, Event, Nak, Refusal
 from cyberhans.protocol import Packet
 
 REPEAT_SECONDS = (1.0, 2.0, 4.0, 13.0)  # that each sending of a request waits for its reply
@@ -52,6 +52,7 @@ class Exchange:
         self.missed_events = 0
         self._seq = 0
         self._event_seq: int | None = None
+        self._data: list[Packet] = []  # DATA that came while a reply was waited for
 
     @property
     def name(self) -> str:
@@ -63,6 +64,11 @@ class Exchange:
         self.line.write(Packet(int(kind), seq, body).encode())
         return seq
 
+    def arrived(self) -> list[Packet]:
+        """The packets that have come by now, with no DATA dropped by request(), in their order; never waits."""
+        before, self._data = self._data, []
+        return before + self.line.arrived()
+
     def take(self, deadline: float) -> Packet | None:
         """The next packet; None when time.monotonic() has passed `deadline`, also while late events come in."""
         while packet := self.line.take(deadline):
@@ -73,7 +79,8 @@ class Exchange:
         return None
 
     def request(self, kind: int, body: bytes = b"", waits: Sequence[float] | None = None) -> bytes:
-        """Body of the reply; drops events that come before it. It is sent once for each of `waits`, in seconds.
+        """Body of the reply; drops events that come before it, but for DATA, which
+        arrived() has. It is sent once for each of `waits`, in seconds.
 
         Raises Refused, or Silent without a reply in time.
         """
@@ -111,6 +118,8 @@ class Exchange:
         while packet := self.take(deadline):
             if self.answers(packet, kind, seq):
                 return packet.body
+            if packet.type == Event.DATA:
+                self._data.append(packet)
             if time.monotonic() > deadline:
                 break
         return None

@@ -16,13 +16,16 @@ from cyberhans.serial_port import obstacle
 
 POLL_SECONDS = 0.05
 CHUNK = 4096  # bytes
+PORTION = 1 << 16  # bytes, of what has come already
 WRITE_SECONDS = 10.0  # at most, for one packet
 
 
 class Line:
     """Sends and receives packets. Every failure of the port is one CyberHansError."""
 
-    def __init__(self, url: str, baud: int, emulator: Emulator | None) -> None:
+    def __init__(self, url: str, baud: int, emulator: Emulator | None, patience: float = WRITE_SECONDS) -> None:
+        """patience: seconds, at most, that one packet waits to be taken."""
+        self._patience = patience
         self.name = f"board:{emulator.board.name}" if emulator else url
         self.emulator = emulator
         self.decoder = Decoder()
@@ -30,7 +33,7 @@ class Line:
         self._port = self._open(url, baud)
         self._selectable = _selectable(self._port)
         if not self._selectable:
-            self._port.timeout, self._port.write_timeout = POLL_SECONDS, WRITE_SECONDS
+            self._port.timeout, self._port.write_timeout = POLL_SECONDS, patience
         self.write(b"\0")  # ends whatever an earlier host left unfinished
 
     def close(self) -> None:
@@ -38,7 +41,7 @@ class Line:
 
     def write(self, data: bytes) -> None:
         """Wait until the port has taken all of it. Reads meanwhile: else both ends might wait for each other."""
-        deadline, sent = time.monotonic() + WRITE_SECONDS, 0
+        deadline, sent = time.monotonic() + self._patience, 0
         while sent < len(data):
             if self._selectable and not self._takes_bytes():
                 self._arrived.extend(self.decoder.feed(self._read()))
@@ -62,14 +65,21 @@ class Line:
                 return None
         return self._arrived.popleft()
 
-    def _read(self) -> bytes:
-        """What has arrived, or nothing after POLL_SECONDS."""
+    def arrived(self) -> list[Packet]:
+        """The packets that have come by now; never waits."""
+        packets = [*self._arrived, *self.decoder.feed(self._read(wait=False))]
+        self._arrived.clear()
+        return packets
+
+    def _read(self, wait: bool = True) -> bytes:
+        """What has arrived; nothing, without waiting, or after POLL_SECONDS."""
         try:
             if self._selectable:
-                select.select([self._port], [], [], POLL_SECONDS)
-                data = bytes(self._port.read(CHUNK))
+                if wait:
+                    select.select([self._port], [], [], POLL_SECONDS)
+                data = bytes(self._port.read(CHUNK if wait else PORTION))
             else:
-                data = bytes(self._port.read(max(1, self._port.in_waiting)))
+                data = bytes(self._port.read(max(wait, self._port.in_waiting)))
         except (serial.SerialException, OSError) as error:
             raise self._vanished(error) from None
         if not data and self.emulator and self.emulator.ended():

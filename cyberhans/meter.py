@@ -50,8 +50,8 @@ class Meter:
         self._recent: NDArray[Any] = np.zeros((0, channels), np.int16)
         self._clipped = np.zeros(channels, np.int64)
         self._next: int | None = None
-        self._first: tuple[int, float] | None = None  # index and time of the first block,
-        self._last = (0, 0.0)  # and of the last
+        self._rate_hz = rate_hz
+        self._first = self._last = (0, -math.inf)  # index and time of the first block of a clock, and of the last
 
     def add(self, piece: Piece) -> None:
         """Once or more for each packet: what costs time waits for read()."""
@@ -61,8 +61,10 @@ class Meter:
         self._next = piece.index + len(piece.samples)
         self.frames += len(piece.samples)
         self._new.append(piece.samples)
+        index, time_s = self._last
+        if abs(piece.time_s - time_s - (piece.index - index) / self._rate_hz) > RECENT_S:
+            self._first = (piece.index, piece.time_s)  # a device that was plugged in again has another zero
         self._last = (piece.index, piece.time_s)
-        self._first = self._first or self._last
 
     @property
     def end(self) -> int:
@@ -72,7 +74,7 @@ class Meter:
     @property
     def rate_hz(self) -> float | None:
         """Between the first block and the last, by the clock that stamped them; None: too early to say."""
-        (first, start), (last, end) = self._first or self._last, self._last
+        (first, start), (last, end) = self._first, self._last
         return (last - first) / (end - start) if end - start > RECENT_S else None
 
     def read(self) -> list[Reading]:

@@ -16,12 +16,14 @@ from cyberhans.boards import Board, board
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.recording import Recording, load_recording
+from cyberhans.waveform import ratio
 
 RANGES = {"clock_error": (-0.5, 0.5), "jitter": (0.0, 1.0)}
 PUMP_SECONDS = 30.0
 U32 = 2**32 - 1
 SCALE_PRECISION = 1e-9  # of a scale as a ratio of two 32-bit numbers
 TEXT = 16  # characters of a text on the link
+CHANNELS = 64  # so that a frame fits the smallest packet
 
 
 @dataclass(frozen=True)
@@ -113,22 +115,20 @@ def _sensor(recording: Recording) -> list[str]:
                              "set offset to 0 in its .json to play it without")  # fmt: skip
     if not re.fullmatch(f"[ -~]{{1,{TEXT}}}", unit):
         raise CyberHansError(f"{name}: unit {unit!r}: write it in 1 to {TEXT} ASCII characters in its .json")
-    if not 1 <= rate_mhz <= U32 or recording.channels > 255:
+    if not 1 <= rate_mhz <= U32 or recording.channels > CHANNELS:
         raise CyberHansError(f"{name}: {recording.channels} channels at {recording.rate_hz:g} Hz: play one with at "
-                             f"most 255, and 0.001 to {U32 / 1000:.0f} Hz")  # fmt: skip
-    scale = _ratio(name, recording.scale)
+                             f"most {CHANNELS}, and 0.001 to {U32 / 1000:.0f} Hz")  # fmt: skip
     sensor = recording.sensor.encode("ascii", "replace").decode()[:TEXT] or "player"
     return [
         "--channels", str(recording.channels), "--rate-mhz", str(rate_mhz), "--unit", unit, "--name", sensor,
-        "--scale", f"{scale.numerator}/{scale.denominator}", "--full-scale", str(recording.full_scale),
+        "--scale", _scale(name, recording.scale), "--full-scale", str(recording.full_scale),
     ]  # fmt: skip
 
 
-def _ratio(name: str, scale: float) -> Fraction:
-    """Of two numbers below 2^32, the nearest to `scale`: the same float64 where any is."""
-    exact = Fraction(scale)
-    found = exact.limit_denominator(min(U32, math.floor(U32 / exact))) if 0 < exact <= U32 else Fraction(0)
-    if abs(found - exact) > SCALE_PRECISION * exact or not found:
+def _scale(name: str, scale: float) -> str:
+    """N/D, as near as it can be had."""
+    found = ratio(scale)
+    if not (found > 0 and abs(found / Fraction(scale) - 1) <= SCALE_PRECISION and found.numerator <= U32):
         raise CyberHansError(f"{name}: scale {scale:g}: the nearest ratio of two 32-bit numbers is {float(found):g}; "
                              "state it in another unit in its .json")  # fmt: skip
-    return found
+    return f"{found.numerator}/{found.denominator}"

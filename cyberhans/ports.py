@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from cyberhans.errors import CyberHansError
+from cyberhans.player import parse
 from cyberhans.probe import probe
 from cyberhans.serial_port import Port, accessible, serial_ports
 
@@ -21,15 +22,13 @@ CONNECT_SECONDS = 1.0
 class Place:
     """Made by find().
 
-    url      what open_device() takes: a pyserial URL (tty, pty, socket://HOST:PORT), or board:NAME[,options] as given
+    url      what open_device() takes: a pyserial URL (tty, pty, socket://HOST:PORT), or board:NAME[,SETTINGS]
     board    of board:NAME, which is to be started: its name; else None
-    options  of board:NAME,key=value,...: by key
     port     the serial port of this computer that it was when found; else None
     """
 
     url: str
     board: str | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
     port: Port | None = None
 
     def again(self, seconds: float) -> str | None:
@@ -58,17 +57,16 @@ class Place:
 
 
 def find(device: str | None, serial: str | None = None) -> Place:
-    """The place of the device that is named by its URL, by board:NAME[,key=value...], or else by its serial number.
+    """The place of the device that is named by its URL, by board:NAME[,SETTINGS], or else by its serial number.
 
     serial: the USB serial number; where no port has that, the one that a device behind USB tells in INFO. Raises
-    CyberHansError: no such number, several ports with it, an option of a board without a value.
+    CyberHansError: no such number, several ports with it, no such board or setting of one.
     """
     if device is None:
         port = _numbered(serial or "")
         return Place(port.url, port=port)
     if device.startswith("board:"):
-        name, *options = device.removeprefix("board:").split(",")
-        return Place(device, board=name, options=_options(device, options))
+        return Place(device, board=parse(device.removeprefix("board:"))[0].name)
     real = os.path.realpath(device)  # udev's names in /dev/serial are links
     return Place(device, port=next((port for port in serial_ports() if port.url in (device, real)), None))
 
@@ -86,13 +84,6 @@ def _numbered(serial: str) -> Port:
     wrong = "several ports have it" if alike else "no such device"
     there = ", ".join(f"{port.url} (serial {port.serial or '-'})" for port in alike or ports)
     raise CyberHansError(f"--serial {serial}: {wrong}; there is {there or 'no USB serial port'}")
-
-
-def _options(device: str, options: Iterable[str]) -> dict[str, str]:
-    pairs = [option.partition("=") for option in options]
-    if wrong := [key for key, equals, _ in pairs if not key or not equals]:
-        raise CyberHansError(f"{device}: option {wrong[0]!r} has no value; write board:NAME,key=value,key=value")
-    return {key: value for key, _, value in pairs}
 
 
 def _same(before: Port, ports: Iterable[Port]) -> str | None:

@@ -52,17 +52,17 @@ class Meaning:
 def waveform_source(samples: NDArray[np.int16], rate_mhz: int, meaning: Meaning) -> str:
     """C of int16 samples (n, channels), which firmware/boards/bare/waveform_source.c plays."""
     values = [str(value) for value in samples.ravel()]
-    ratio = _ratio(meaning.scale)
+    scale = ratio(meaning.scale)
     return _SOURCE.format(
         name=_text(meaning.name), unit=_text(meaning.unit), rate_mhz=rate_mhz, least=LEAST_MHZ, most=MOST_MHZ,
-        numerator=ratio.numerator, denominator=ratio.denominator, full_scale=meaning.full_scale,
+        numerator=scale.numerator, denominator=scale.denominator, full_scale=meaning.full_scale,
         rows=",\n    ".join(", ".join(values[i : i + 16]) for i in range(0, len(values), 16)),
         channels=samples.shape[1], frames=len(samples),
     )  # fmt: skip
 
 
-def _ratio(scale: float) -> Fraction:
-    """Nearest to `scale`, both numbers within 32 bits."""
+def ratio(scale: float) -> Fraction:
+    """Of two numbers within 32 bits, the nearest to `scale`: the same float64 where any is."""
     bound = 2**32 - 1
     return Fraction(scale).limit_denominator(bound if scale <= 1 else max(1, int(bound / scale)))
 

@@ -30,9 +30,13 @@ class Received:
     """The DATA of one capture, in the order that they came."""
 
     stream: int
-    channels: int
+    wave: NDArray[np.int16]  # (n, channels): what is played in a loop
     data: list[Data] = field(default_factory=list)
     last: Capturing | None = None
+
+    @property
+    def channels(self) -> int:
+        return self.wave.shape[1]
 
     @property
     def frames(self) -> int:
@@ -51,27 +55,27 @@ class Received:
 
     def wrong(self) -> int:
         """Samples that are not the waveform's."""
-        wave = waveform()[:, : self.channels]
         count = 0
         for data in self.data:
             samples = np.frombuffer(data.tail, np.int16).reshape(-1, self.channels)
-            at = (data.index + np.arange(len(samples))) % len(wave)
-            count += int((samples != wave[at]).sum())
+            at = (data.index + np.arange(len(samples))) % len(self.wave)
+            count += int((samples != self.wave[at]).sum())
         return count
 
 
 class Receiver:
-    """CAPTURE, CREDIT, DATA over a device's line."""
+    """CAPTURE, CREDIT, DATA over a device's line; `wave`: what it plays."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, wave: NDArray[np.int16] | None = None) -> None:
         self.device = device
+        self.wave = waveform() if wave is None else wave
         self.sensor = Sensor.unpack(device.request(Request.SENSOR))
 
     def begin(self, rate_hz: float, frames: int, channels: int = 3, until: int = 0) -> Received:
         stream = secrets.randbits(32)
         wanted = Capture(stream, round(rate_hz * 1000), frames, until, channels, 0, 0)
         self.device.request(Request.CAPTURE, wanted.pack())
-        return Received(stream, channels)
+        return Received(stream, self.wave[:, :channels])
 
     def credit(self, received: Received, until: int) -> Capturing:
         """What comes before the reply counts too."""
@@ -89,7 +93,7 @@ class Receiver:
     def receive(self, received: Received, seconds: float) -> int:
         """Take what comes for so long."""
         deadline, before = time.monotonic() + seconds, received.frames
-        while packet := self.device._exchange.take(deadline):
+        while time.monotonic() < deadline and (packet := self.device._exchange.take(deadline)):
             if packet.type == Event.DATA:
                 self._add(received, packet.body)
         return received.frames - before

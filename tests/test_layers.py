@@ -19,12 +19,25 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 # From the top; a room imports from lower layers, or from its own. A new room must be given a place here.
 LAYERS = (
     ("cli", "printing"),
-    ("demo", "bench", "bench_summary", "train", "verify", "evaluate"),
+    ("demo", "bench", "bench_summary", "train", "verify", "evaluate", "capture", "recorder"),
     ("flash", "blank", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
-    ("device", "delivery", "exchange", "judgement", "difference", "line", "player", "emulator", "ports", "probe"),
-    ("simulate", "machines", "inspection", "formats", "catalogue", "quality", "live", "meter"),
-    ("detector", "clock", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
+    (
+        "device",
+        "delivery",
+        "exchange",
+        "judgement",
+        "difference",
+        "line",
+        "player",
+        "emulator",
+        "ports",
+        "probe",
+        "flow",
+        "plan",
+    ),
+    ("simulate", "machines", "inspection", "quality", "live", "meter", "formats", "catalogue"),
+    ("detector", "clock", "intake", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
     (
         "tables",
         "recording",
@@ -40,6 +53,7 @@ LAYERS = (
         "profile",
         "reason",
         "machine_file",
+        "spool",
     ),
     ("errors", "__init__"),
 )

@@ -11,16 +11,18 @@ from cyberhans.cli.chosen import chosen_device, chosen_recordings
 from cyberhans.cli.options import Compiler, Dataset, DetectorFolder, Device, Json, ProtocolName, Serial, app
 from cyberhans.printing import print_json, tell
 
+MaybeDetector = Annotated[Path | None, typer.Argument(metavar="[DETECTOR]", help="A detector's folder, made by train.")]
+
 
 @app.command()
 def build(
-    folder: DetectorFolder,
     board: Annotated[str, typer.Option(help="The board to build for; `cyberhans boards` lists them.")],
     out: Annotated[Path, typer.Option(help="Where the image goes.")],
+    folder: MaybeDetector = None,
     compiler: Compiler = "gcc",
     as_json: Json = False,
 ) -> None:
-    """Build a board's firmware with this detector, and say what it takes."""
+    """Build a board's firmware and say what it takes; without a detector it only samples, for `capture`."""
     from cyberhans.build import build as make
 
     tell(make(folder, board, out, compiler=compiler).to_dict(), as_json)

@@ -6,6 +6,7 @@
 #include "messages.h"
 #include "port.h"
 #include "stream.h"
+#include "verdicts.h"
 #include "watch.h"
 
 #define SPEC HANS_DETECTOR_SPEC
@@ -194,6 +195,14 @@ static void answer_run(const struct link_packet *packet)
     }
 }
 
+static void answer_verdicts(const struct link_packet *packet)
+{
+    const uint8_t *tail;
+    struct message_verdicts told = verdicts_told(&tail);
+
+    link_send(REQUEST_VERDICTS | MESSAGE_REPLY, packet->seq, &told, sizeof told, tail, (size_t)told.count * told.size);
+}
+
 void answer(const struct link_packet *packet)
 {
     switch (packet->type) {
@@ -217,6 +226,9 @@ void answer(const struct link_packet *packet)
         break;
     case REQUEST_RUN:
         answer_run(packet);
+        break;
+    case REQUEST_VERDICTS:
+        answer_verdicts(packet);
         break;
     case REQUEST_SENSOR:
         answer_sensor(packet);

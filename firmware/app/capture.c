@@ -126,7 +126,7 @@ int capture_send(void)
         return 0;
     }
     IN_ORDER();
-    if ((int32_t)(credit - slot->index - slot->frames) < 0 || port_room() < HANS_PACKET_ROOM(LINK_FRAME)) {
+    if ((int32_t)(credit - slot->index - slot->frames) < 0 || !link_room()) {
         return 0;
     }
     head.index = slot->index;

@@ -6,6 +6,7 @@
 #include "messages.h"
 #include "port.h"
 #include "source.h"
+#include "verdicts.h"
 #include "watch.h"
 
 #define SPEC HANS_DETECTOR_SPEC
@@ -32,6 +33,7 @@ static void send_features(uint32_t window)
     }
 }
 
+/* In run mode nothing waits for a host that may not be there. */
 static void send_window(const struct hans_verdict *verdict)
 {
     const uint32_t window = stream.window + verdict->window;
@@ -46,8 +48,16 @@ static void send_window(const struct hans_verdict *verdict)
     };
     struct message_costs costs = {.window = window};
 
+    const size_t mean_size = SPEC.channels * sizeof *verdict->mean;
+    const int sent = stream.mode != MODE_RUN || link_room();
+
     watch_window(&hans, &costs);
-    link_event(EVENT_VERDICT, &head, sizeof head, verdict->mean, SPEC.channels * sizeof *verdict->mean);
+    if (stream.mode == MODE_RUN) {
+        verdicts_keep(&head, verdict->mean, mean_size, sent);
+    }
+    if (sent) {
+        link_event(EVENT_VERDICT, &head, sizeof head, verdict->mean, mean_size);
+    }
     if (stream.options & OPTION_FEATURES) {
         send_features(window);
     }
@@ -92,6 +102,7 @@ int stream_begin(enum mode mode, uint32_t options, uint32_t window)
     stream = (struct stream){.mode = (uint8_t)mode, .options = options, .window = window, .next = window * SPEC.hop};
     watch_start(&hans, mode, options, window);
     if (mode == MODE_RUN) {
+        verdicts_forget();
         source_start(SPEC.rate_mhz, SPEC.channels);
     }
     return hans_restart(&hans);

@@ -33,7 +33,7 @@ static struct arguments given = {
 static const struct option options[] = {
     {"--port", TEXT, &given.port, 0, 0, "a tty", 0},
     {"--play", TEXT, &given.play, 0, 0, "a file of raw int16", 0},
-    {"--channels", COUNT, &given.channels, 1, 255, "1 to 255", 1},
+    {"--channels", COUNT, &given.channels, 1, 64, "1 to 64", 1},
     {"--rate-mhz", COUNT, &given.rate_mhz, 1, UINT32_MAX, "sample frames per second times 1000, 1 to 4294967295", 1},
     {"--scale", RATIO, &given.scale_numerator, 1, UINT32_MAX, "N/D, each 1 to 4294967295", 1},
     {"--unit", TEXT, &given.unit, 0, 0, "a unit", 1},

@@ -9,8 +9,7 @@
  * clock, not the moments at which the operating system lets this process run. Both delays are drawn from one fixed
  * seed, anew for each block.
  *
- * Those moments only delay blocks. What has become due while the process slept is handed over at CATCH_UP times real
- * time: the ring that the application fills must not overflow because its main loop slept, too.
+ * Those moments only delay blocks: what has become due while the process slept is handed over at once.
  */
 #include "source.h"
 
@@ -24,11 +23,9 @@
 #include "native.h"
 #include "port.h"
 
-#define BLOCK_SAMPLES 256 /* at most; a frame of any number of channels fits */
+#define BLOCK_SAMPLES 256 /* at most */
 #define BLOCKS_PER_S 100  /* at least, while a block has more than one frame */
 #define LATENCY_NS 20000.0
-#define CATCH_UP 4
-#define TICK_NS 1000000
 
 extern const struct source_sensor hans_waveform_sensor;
 extern const int16_t hans_waveform[];
@@ -44,10 +41,8 @@ static uint16_t block_frames; /* of every block */
 static double period_ns;      /* of the sample clock */
 static double told_ns;        /* the same by the rate that was asked for */
 static uint64_t begun_ns;
-static uint64_t next;       /* first frame of the next block */
-static double seen_ns;      /* from begun_ns until the next block's interrupt is served */
-static uint64_t asked_ns;   /* when source_read was last called */
-static uint64_t noticed_ns; /* blocks whose interrupts were served by then are handed over */
+static uint64_t next;  /* first frame of the next block */
+static double seen_ns; /* from begun_ns until the next block's interrupt is served */
 static uint32_t random_state;
 static int16_t block[BLOCK_SAMPLES];
 
@@ -129,7 +124,7 @@ void source_start(uint32_t rate_mhz, uint8_t channels)
     block_frames = (uint16_t)(wanted < 1 ? 1 : wanted < most ? wanted : most);
     told_ns = 1e12 / rate_mhz;
     period_ns = told_ns / (1 + arguments()->clock_error);
-    begun_ns = asked_ns = noticed_ns = clock_now();
+    begun_ns = clock_now();
     next = 0;
     seen_ns = 0;
     random_state = 2463534242;
@@ -150,23 +145,11 @@ static void copy(void)
     }
 }
 
-/* Whether the next block may be handed over. */
-static int due(void)
-{
-    const uint64_t now = clock_now();
-    const uint64_t since = now - asked_ns;
-
-    asked_ns = now;
-    noticed_ns += CATCH_UP * (since < TICK_NS ? since : TICK_NS);
-    noticed_ns = noticed_ns < now ? noticed_ns : now;
-    return (double)(noticed_ns - begun_ns) >= seen_ns;
-}
-
 struct source_block source_read(void)
 {
     struct source_block found = {.samples = block};
 
-    if (width == 0 || !due()) {
+    if (width == 0 || (double)(clock_now() - begun_ns) < seen_ns) {
         return found;
     }
     copy();

@@ -1,0 +1,93 @@
+"""The verb that records a machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cyberhans.cli.options import Json, app
+from cyberhans.printing import tell
+
+if TYPE_CHECKING:
+    from cyberhans.capture import Again, MakeView, Open, Wish
+    from cyberhans.live import Live
+    from cyberhans.messages import Sensor
+    from cyberhans.plan import Plan
+    from cyberhans.ports import Place
+
+
+@app.command()
+def capture(
+    machine: Annotated[str, typer.Option(help="Which machine: its recordings lie in OUT/MACHINE.")],
+    label: Annotated[str, typer.Option(help="normal, anomaly or unknown.")],
+    seconds: Annotated[float, typer.Option(help="How long; Ctrl-C ends it earlier, and keeps what there is.")],
+    out: Annotated[Path, typer.Option(help="The folder of all recordings.")],
+    device: Annotated[str | None, typer.Option(help="A pyserial URL, or board:NAME, which starts that board.")] = None,
+    serial: Annotated[str | None, typer.Option(help="Instead: the device's serial number.")] = None,
+    channels: Annotated[int | None, typer.Option(help="The first so many; default all of the sensor's.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Hz; default the sensor's own.")] = None,
+    axes: Annotated[str, typer.Option(help="Names of the channels: x,y,z.")] = "",
+    speed: Annotated[float | None, typer.Option(help="Of the shaft, 1/min.")] = None,
+    load: Annotated[str, typer.Option(help="In your own words: '4000 N', half.")] = "",
+    notes: Annotated[str, typer.Option(help="Anything else.")] = "",
+    session: Annotated[str, typer.Option(help="Which visit: what is recorded without moving the sensor; "
+                                              "default the date.")] = "",
+    patience: Annotated[float, typer.Option(help="Seconds to wait for a device that was unplugged.", min=0)] = 60.0,
+    live: Annotated[bool, typer.Option("--live/--no-live", help="Show the samples on a terminal as they come.")] = True,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Record a machine into OUT/MACHINE, and say what the recording is worth.
+
+    Exit code 0 also where its quality is `failed`: it is kept, and `train` refuses it. 1: nothing was recorded.
+    """
+    from cyberhans.capture import Wish
+    from cyberhans.capture import capture as record
+    from cyberhans.ports import find
+
+    if (device is None) == (serial is None):
+        raise typer.BadParameter("give --device or --serial, and only one")
+    wish = Wish(machine, label, seconds, out, channels, rate, _names(axes), speed, load, notes, session)
+    place = find(device, serial)
+    again = None if place.board else _finder(place)
+    captured = record(wish, _opener(place), again, view=_views(wish, live), patience_s=patience)
+    tell(captured.to_dict(), as_json)
+
+
+def _names(axes: str) -> tuple[str, ...]:
+    return tuple(axis.strip() for axis in axes.split(",")) if axes else ()
+
+
+def _opener(place: Place) -> Open:
+    from cyberhans.blank import blank_image
+    from cyberhans.device import Device, open_device
+
+    def opened() -> Device:
+        image = blank_image(place.board) if place.board else None
+        return open_device(place.url, image=image, pump=image is not None)
+
+    return opened
+
+
+def _finder(place: Place) -> Again:
+    from cyberhans.device import Device, open_device
+
+    def found(seconds: float) -> Device | None:
+        url = place.again(seconds)
+        return open_device(url) if url else None
+
+    return found
+
+
+def _views(wish: Wish, live: bool) -> MakeView:
+    from cyberhans.live import Live
+
+    def view(plan: Plan, sensor: Sensor, path: Path) -> Live:
+        axes = wish.axes or tuple(f"c{c}" for c in range(plan.channels))
+        return Live(
+            wish.machine, axes, sensor.unit, sensor.scale_numerator / sensor.scale_denominator, sensor.full_scale,
+            plan.rate_hz, wish.seconds, file=path.name, plain=not live, quiet=not live,
+        )  # fmt: skip
+
+    return view

@@ -1,0 +1,75 @@
+"""Line format: what the lines of a sketch look like, learnt from the first of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+LABEL = r"(?:[A-Za-z_][\w./%° -]*?\s*[:=]\s*)?"  # x:0.12, acc_x = 0.12
+BREAK = r"(?:[ \t]*[,;][ \t]*|[ \t]+)"
+ALIKE = 0.75  # of the lines learnt from must look the same
+FIXED = 2  # decimals or more, the same number on every line, and zeros at the end: printed with a fixed precision
+
+_FIELD = re.compile(rf"({LABEL})({NUMBER})")
+_LINE = re.compile(rf"[ \t]*{LABEL}{NUMBER}(?:{BREAK}{LABEL}{NUMBER})*{BREAK}?")
+
+
+@dataclass(frozen=True)
+class LineFormat:
+    """Numbers separated by comma, TAB, semicolon or space, perhaps each with a label.
+
+    columns    numbers in a line
+    names      of the columns, where every one has a label; else ()
+    decimals   printed, at most; None: with an exponent
+    """
+
+    columns: int
+    names: tuple[str, ...]
+    decimals: int | None
+    pattern: re.Pattern[str]
+
+    def numbers(self, line: str) -> list[float] | None:
+        """What stands in a line, or None if it is damaged: another number of columns, or of decimals where these are
+        fixed, another label, anything but numbers."""
+        found = self.pattern.fullmatch(line)
+        return [float(number) for number in found.groups()] if found else None
+
+
+def learn(lines: Sequence[str]) -> LineFormat | None:
+    """The format that most of some whole lines have in common; None if they have none."""
+    fields = [_FIELD.findall(line) for line in lines if _LINE.fullmatch(line)]
+    shapes = Counter(tuple(label for label, _ in row) for row in fields)
+    labels, count = shapes.most_common(1)[0] if shapes else ((), 0)
+    if count < max(2, ALIKE * len(lines)):
+        return None
+    rows = [[number for _, number in row] for row in fields if tuple(label for label, _ in row) == labels]
+    names = tuple(label.strip(" \t:=") for label in labels)
+    return LineFormat(len(labels), names if all(names) and len(set(names)) == len(names) else (), _decimals(rows),
+                      _pattern(labels, rows))  # fmt: skip
+
+
+def count_numbers(line: str) -> int:
+    """How many a line has if it holds nothing else; 0 otherwise."""
+    return len(_FIELD.findall(line)) if _LINE.fullmatch(line) else 0
+
+
+def _decimals(rows: Sequence[Sequence[str]]) -> int | None:
+    numbers = [number for row in rows for number in row]
+    if any("e" in number.lower() for number in numbers):
+        return None
+    return max(len(number.partition(".")[2]) for number in numbers)
+
+
+def _pattern(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> re.Pattern[str]:
+    """A lost digit leaves a number that looks sound; where the number of decimals is fixed, most of these are found."""
+    zeros = any(re.search(r"\.\d+0$", number) for row in rows for number in row)
+    parts = []
+    for label, column in zip(labels, zip(*rows, strict=True), strict=True):
+        places = {len(number.partition(".")[2]) for number in column}
+        fixed = zeros and len(places) == 1 and min(places) >= FIXED
+        number = rf"[-+]?\d*\.\d{{{min(places)}}}" if fixed else NUMBER
+        parts.append(re.escape(label) + f"({number})")
+    return re.compile(r"[ \t]*" + BREAK.join(parts) + rf"{BREAK}?")
