@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 # From the top; a room imports from lower layers, or from its own. A new room must be given a place here.
 LAYERS = (
     ("cli", "printing"),
-    ("demo", "bench", "bench_summary", "train", "verify", "evaluate", "capture", "recorder"),
+    ("demo", "bench", "bench_summary", "train", "verify", "evaluate", "capture", "recorder", "line_capture"),
     ("flash", "blank", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
     (
@@ -37,7 +37,21 @@ LAYERS = (
         "plan",
     ),
     ("simulate", "machines", "inspection", "quality", "live", "meter", "formats", "catalogue"),
-    ("detector", "clock", "intake", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
+    (
+        "detector",
+        "clock",
+        "arrival",
+        "lines",
+        "line_format",
+        "decimals",
+        "intake",
+        "detector_source",
+        "detectors",
+        "threshold",
+        "core",
+        "dataset",
+        "decision",
+    ),
     (
         "tables",
         "recording",
