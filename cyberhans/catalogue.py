@@ -13,6 +13,7 @@ from typing import Any
 from cyberhans import machine_file, sidecar, wav
 from cyberhans.errors import CyberHansError
 from cyberhans.reason import grade
+from cyberhans.spool import DRAFT, HIDDEN
 
 
 @dataclass(frozen=True)
@@ -87,23 +88,25 @@ def catalogue(folder: str | Path, *, machine: str = "", label: str = "") -> Cata
 
 
 def _folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder with the names of its files, sorted."""
+    """Each folder that is not hidden, with the names of its files, sorted."""
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield Path(parent), sorted(name for name in names if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN))
+        yield Path(parent), sorted(names)
 
 
 def _entries(top: Path, parent: Path, names: Sequence[str]) -> Iterator[Entry]:
     """One for each WAV file, and for each JSON file without one."""
     there = set(names)
-    for name in names:
+    for name in (name for name in names if not name.startswith(HIDDEN)):
         stem, suffix = os.path.splitext(name)
         file = (parent / name).relative_to(top).as_posix()
         owner = stem if parent == top else parent.name
         if suffix.lower() == ".wav":
             yield _entry(parent / name, file, owner, described=f"{stem}.json" in there)
         elif suffix == ".json" and not {f"{stem}.wav", f"{stem}.WAV"} & there:
-            yield Entry(file, owner, problem="no WAV beside it: bring back the WAV, or remove it")
+            cut = f"{HIDDEN}{stem}.wav{DRAFT}" in there
+            lost = "a capture was cut off here: the next one into this folder completes it"
+            yield Entry(file, owner, problem=lost if cut else "no WAV beside it: bring back the WAV, or remove this")
 
 
 def _entry(path: Path, file: str, owner: str, *, described: bool) -> Entry:

@@ -138,6 +138,13 @@ def test_a_machines_file_that_cannot_be_read_is_an_entry(shelf: Path) -> None:
     assert bad.file == "pump/machine.toml" and "unknown key 'speed'" in bad.problem
 
 
+def test_a_capture_that_was_cut_off_is_not_to_be_removed(shelf: Path) -> None:
+    path = shelf / "pump" / "b.wav"
+    path.rename(path.with_name(".b.wav.draft"))
+    (bad,) = [row for row in catalogue(shelf).entries if row.problem]
+    assert bad.problem == "a capture was cut off here: the next one into this folder completes it"
+
+
 def test_hidden_files_and_others_are_left_alone(shelf: Path) -> None:
     before = catalogue(shelf)
     (shelf / "pump" / ".b.wav.4711").write_bytes(b"draft")

@@ -518,8 +518,18 @@ def whole_file(name: str, factory: pytest.TempPathFactory) -> tuple[Recording, b
 
 @pytest.mark.parametrize("machine", ["../up", "a/b", ".hidden", "a\\b", " a", "a\nb", "a:b"])
 def test_a_machine_must_do_as_a_folder(machine: str, tmp_path: Path) -> None:
-    with pytest.raises(CyberHansError, match="cannot be a folder's name"):
+    with pytest.raises(CyberHansError, match="is to be a folder's name"):
         place.imported(tmp_path, Recording(np.ones((1, 1), np.int16), 1.0, machine=machine), "x")
+
+
+@pytest.mark.parametrize(("start", "name"), [
+    ("2026-11-22T23:15:13.123+01:00", "m-normal-20261122T221513Z.wav"),
+    ("2026-11-22T22:15:13", "m-normal-20261122T221513Z.wav"),
+    ("last week", "m-normal-b_1.wav"), ("", "m-normal-b_1.wav"),
+])  # fmt: skip
+def test_the_time_of_a_recording_names_its_file(start: str, name: str, tmp_path: Path) -> None:
+    made = Recording(np.ones((1, 1), np.int16), 1.0, machine="m", label="normal", start_utc=start)
+    assert place.imported(tmp_path, made, "m-normal-b 1") == tmp_path / "m" / name
 
 
 def test_import_takes_axes_from_the_machines_file_and_makes_one(tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ def write(recording: Recording, folder: Path, number: int, key: str = "") -> Pat
     times = [f"{t:.9f}" for t in ((np.arange(recording.frames) + lost) / recording.rate_hz).tolist()]
     header = ",".join(["time [s]", *(f"{axis} [{recording.unit}]" for axis in recording.axes)])
     rows = map(",".join, zip(times, *texts(recording), strict=True))
-    write_whole(path, "\n".join([header, *rows, ""]).encode())
     about.write(path, recording)
+    write_whole(path, "\n".join([header, *rows, ""]).encode())
     return path
 
 
