@@ -51,6 +51,7 @@ def import_recording(path: Path, out: Path, asked: Asked, name: str = "") -> dic
     """Write a foreign file as a recording into OUT/MACHINE/, whole or not at all; gives a row that tells of it."""
     recording, error, notes = load_foreign(path, asked, name)
     target = place.fresh(place.imported(out, recording, _plain(path, recording)))
+    place.fresh(target.with_suffix(".json"))
     known = machine_file.load(target.parent).axes
     if known and len(known) == recording.channels and recording.axes == tuple(f"c{c}" for c in range(len(known))):
         recording = dataclasses.replace(recording, axes=known)
