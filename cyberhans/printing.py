@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import typer
 
 from cyberhans.errors import CyberHansError
+from cyberhans.reason import Reason
 
 
 def tell(row: dict[str, Any], as_json: bool) -> None:
@@ -31,6 +33,12 @@ def _print_fields(row: dict[str, Any], indent: str) -> None:
         else:
             shown = f"{value:.4f}" if isinstance(value, float) and abs(value) < 1000 else value
             typer.echo(f"{indent}{key!s:<{width}}  {'-' if shown is None else shown}")
+
+
+def tell_reasons(reasons: Iterable[Reason]) -> None:
+    """What is wrong with a recording, a line each: those for which training refuses it are red."""
+    for reason in reasons:
+        typer.secho(f"{'Failed' if reason.fatal else 'Warning'}: {reason}", fg="red" if reason.fatal else "yellow")
 
 
 def print_json(value: Any) -> None:

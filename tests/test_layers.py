@@ -23,7 +23,8 @@ LAYERS = (
     ("flash", "build", "footprint", "stack", "machine_code", "libraries", "hex_file"),
     ("emit", "amalgamation", "model_source", "truth"),
     ("device", "delivery", "exchange", "judgement", "difference", "line", "emulator"),
-    ("simulate", "machines", "inspection", "quality"),
+    ("simulate", "machines", "inspection", "quality", "timing", "codes", "track", "spectrum", "comparison",
+     "figures"),
     ("detector", "detector_source", "detectors", "threshold", "core", "dataset", "decision"),
     (
         "tables",
