@@ -98,10 +98,11 @@ def record_lines(
     scale: float | None = None,
     most: float | None = None,
     view: Opened | None = None,
+    stopped: Callable[[], bool] = lambda: False,
     **known: Any,
 ) -> LineCapture:
-    """Read lines for so many seconds (None: until Ctrl-C) from a pyserial URL. Ctrl-C, an unplugged device and lines
-    that become something else end it early; what came before is kept.
+    """Read lines for so many seconds (None: until it is stopped) from a pyserial URL. `stopped`, an unplugged device
+    and lines that become something else end it early; what came before is kept.
 
     unit of the numbers; scale (unit per LSB) and most (the sensor's range, in the unit): see decimals.sampled().
     known: further fields of the Recording. CyberHansError: the port, no lines of numbers, too few for a rate.
@@ -113,10 +114,7 @@ def record_lines(
     lines = Lines()
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(_opened(url, baud))
-        try:
-            why = _listen(port, lines, seconds, columns, view, stack)
-        except KeyboardInterrupt:
-            why = "ended by Ctrl-C"
+        why = _listen(port, lines, seconds, columns, view, stopped, stack)
     if lines.format is None:
         lines.settle()
     return _recorded(lines, columns, why, unit=unit, scale=scale, most=most, **known)
@@ -157,6 +155,7 @@ def _listen(
     seconds: float | None,
     columns: Columns,
     opened: Opened | None,
+    stopped: Callable[[], bool],
     stack: contextlib.ExitStack,
 ) -> str:
     """Take lines until it is time; why it ended before that, if it did."""
@@ -172,7 +171,7 @@ def _listen(
             if lines.frames:
                 return str(error)
             raise
-        if lines.frames and seconds is not None and now - lines.began >= seconds:
+        if stopped() or (seconds is not None and now - lines.began >= seconds):
             return ""
         if not lines.frames and now - begin > WAIT_S:
             lines.settle()
