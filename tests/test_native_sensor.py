@@ -183,7 +183,7 @@ def test_a_packet_that_was_cut_spoils_no_other(tmp_path: Path) -> None:
     assert decoder.broken == 1
     assert len(gaps) == 1 and 0 < gaps[0] <= 5 * 168  # what waited in the port: 4096 bytes
     assert ends[-1] > RATE
-    assert wrong(Received(7, 3, data), samples) == 0
+    assert wrong(Received(7, samples, data), samples) == 0
 
 
 @pytest.mark.slow
@@ -258,7 +258,8 @@ def cable(tmp_path: Path) -> Iterator[Cable]:
 @pytest.mark.slow
 def test_a_tty_that_is_named_may_go_and_come_back(cable: Cable, tmp_path: Path) -> None:
     """Three times, within a capture: what was sampled meanwhile waits."""
-    samples, found = noise(997), Received(7, 3)
+    samples = noise(997)
+    found = Received(7, samples)
     given = [*arguments(tmp_path / "raw", samples, 2000), "--port", str(cable.path)]
     with Emulator(board("native"), blank_image("native"), arguments=given) as on:
         assert on.url == str(cable.path)
