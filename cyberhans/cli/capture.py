@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,23 @@ if TYPE_CHECKING:
     from cyberhans.messages import Sensor
     from cyberhans.plan import Plan
     from cyberhans.ports import Place
+
+LINES = "With --lines: any firmware that prints numbers"
+Lines = Annotated[
+    bool, typer.Option("--lines", help="A line for each sample: numbers, by comma or TAB.", rich_help_panel=LINES)
+]
+Range = Annotated[
+    float | None,
+    typer.Option("--range", help="The most that the sensor can tell, in the unit: 16.", rich_help_panel=LINES),
+]
+Scale = Annotated[
+    float | None,
+    typer.Option(help="Unit per step of a sample; default: the last digit printed.", rich_help_panel=LINES),
+]
+IndexColumn = Annotated[
+    int | None,
+    typer.Option(help="The column, from 1, that counts lines: losses are then exact.", rich_help_panel=LINES),
+]
 
 
 @app.command()
@@ -36,6 +54,12 @@ def capture(
                                               "default the date.")] = "",
     patience: Annotated[float, typer.Option(help="Seconds to wait for a device that was unplugged.", min=0)] = 60.0,
     live: Annotated[bool, typer.Option("--live/--no-live", help="Show the samples on a terminal as they come.")] = True,
+    lines: Lines = False,
+    unit: Annotated[str, typer.Option(help="Of the numbers: g, m/s2, V, ..., counts.", rich_help_panel=LINES)] = "",
+    baud: Annotated[int | None, typer.Option(help="Default 115200.", min=1, rich_help_panel=LINES)] = None,
+    most: Range = None,
+    scale: Scale = None,
+    index_column: IndexColumn = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Record a machine into OUT/MACHINE, and say what the recording is worth.
@@ -50,9 +74,30 @@ def capture(
         raise typer.BadParameter("give --device or --serial, and only one")
     wish = Wish(machine, label, seconds, out, channels, rate, _names(axes), speed, load, notes, session)
     place = find(device, serial)
+    if lines:
+        how = {"unit": unit, "baud": baud, "index": index_column, "scale": scale, "most": most}
+        return tell(_capture_lines(wish, place, live, as_json, how), as_json)
+    if unit or baud or most or scale or index_column:
+        raise typer.BadParameter(
+            "--unit, --baud, --range, --scale and --index-column go with --lines; a device says it"
+        )
     again = None if place.board else _finder(place)
     captured = record(wish, _opener(place), again, view=_views(wish, live), patience_s=patience)
     tell(captured.to_dict(), as_json)
+
+
+def _capture_lines(wish: Wish, place: Place, live: bool, quiet: bool, how: dict[str, Any]) -> dict[str, Any]:
+    from cyberhans.line_capture import BAUD, LineWish, capture_lines
+    from cyberhans.live import Live
+
+    def view(axes: Sequence[str], rate_hz: float, path: Path) -> Live:
+        full_scale = how["most"]
+        return Live(
+            wish.machine, axes, how["unit"], 1.0, full_scale, wish.rate_hz or rate_hz, wish.seconds, file=path.name,
+            plain=not live, quiet=quiet or not live,
+        )  # fmt: skip
+
+    return capture_lines(wish, LineWish(**how | {"baud": how["baud"] or BAUD}), place.url, view=view).to_dict()
 
 
 def _names(axes: str) -> tuple[str, ...]:
