@@ -139,6 +139,9 @@ def test_a_view_sees_every_line_in_the_unit(recorded: Recorded) -> None:
 
         def tick(self) -> None: ...
 
+        def note(self, text: str) -> None:
+            assert not text
+
     @contextlib.contextmanager
     def view(axes: Sequence[str], rate_hz: float, path: Path) -> Iterator[View]:
         opened.append((tuple(axes), rate_hz))
@@ -183,6 +186,14 @@ def test_the_verb_writes_a_recording_and_tells_its_rate(tmp_path: Path) -> None:
     assert told["samples"] == one.frames and told["damaged_lines"] == told["lost_samples"] == one.lost_samples == 1
     assert told["quality"] in ("good", "warning") and told["clipped_samples"] == 0 and told["rounding"] == 0
     assert (Path(told["file"]).parent / "machine.toml").exists()
+
+
+def test_a_slow_device_is_waited_for(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first lines are too few to be sure of their form, but they are all there is."""
+    monkeypatch.setattr("cyberhans.line_capture.WAIT_S", 0.8)
+    made = recorded(2.0, rate_hz=12.0, burst_s=0.0)
+    assert 20 <= made.recording.frames <= 26 and missing(made) == []
+    assert abs(made.recording.rate_hz - 12) <= made.recording.rate_uncertainty_hz
 
 
 def test_a_scale_that_was_not_asked_for_is_told(recorded: Recorded) -> None:
