@@ -173,11 +173,10 @@ class _Shown:
             return
         if self._view is None:
             self._view = self._stack.enter_context(self._make(axes, lines.frames / (now - lines.began), self._path))
-        fresh = lines.latest(self._count)
-        if len(fresh):
-            self._view.add(Rows(self._count + lines.damaged, fresh[:, chosen], now))
-            self._last = now
-        self._count += len(fresh)
+        if lines.frames > self._count:
+            values, index, came = lines.latest(self._count)
+            self._view.add(Rows(index, values[:, chosen], came))
+            self._count, self._last = lines.frames, now
         self._view.note("nothing comes any more" if now - self._last > QUIET_S else "")
         self._view.tick()
 

@@ -32,8 +32,8 @@ class Live:
     """with Live(...) as view: view.add(block) for every block, view.note(text) where something happens.
 
     axes: one name per channel. A sample is worth `scale` of `unit`; the sensor saturates at full_scale LSB (None:
-    unknown). rate_hz: nominal. seconds: how long it is to last, None: until it is ended. plain: lines even on a
-    terminal; quiet: of those only the notes.
+    unknown). rate_hz: nominal; not `claimed`: a first measurement. seconds: how long it is to last, None: until it is
+    ended. plain: lines even on a terminal; quiet: of those only the notes.
     """
 
     def __init__(
@@ -46,13 +46,14 @@ class Live:
         rate_hz: float,
         seconds: float | None = None,
         *,
+        claimed: bool = True,
         file: str = "",
         plain: bool = False,
         quiet: bool = False,
         console: Console | None = None,
     ) -> None:
         self.machine, self.axes, self.unit, self.scale, self.file = machine, tuple(axes), unit, scale, file
-        self.full_scale, self.rate_hz, self.seconds = full_scale, rate_hz, seconds
+        self.full_scale, self.rate_hz, self.seconds, self.claimed = full_scale, rate_hz, seconds, claimed
         self.meter = Meter(len(self.axes), full_scale or math.inf, rate_hz)
         self._console = console or Console(file=sys.stderr, highlight=False)
         self._plain, self._quiet = plain or not self._console.is_terminal, quiet
@@ -133,7 +134,10 @@ class Live:
 
     def _rates(self) -> str:
         """Digits of the measured rate come with time: it is no more than first against last."""
-        if (rate := self.meter.rate_hz) is None:
+        rate = self.meter.rate_hz
+        if not self.claimed:
+            return f"{rate or self.rate_hz:,.1f} Hz measured"
+        if rate is None:
             return f"{self.rate_hz:,.6g} Hz nominal"
         off = round(100 * (rate / self.rate_hz - 1), 2) + 0.0  # no -0.00
         return f"{self.rate_hz:,.6g} Hz nominal, {rate:,.1f} measured ({off:+.2f} %)"

@@ -129,10 +129,11 @@ def test_clipped_samples_are_counted_from_the_beginning() -> None:
 
 
 def test_without_full_scale_there_is_no_clipping_and_no_dbfs() -> None:
-    live = Live("m", ["c0"], "V", 1.0, None, RATE, None, console=terminal())
+    live = Live("m", ["c0"], "V", 1.0, None, RATE, None, claimed=False, console=terminal())
     live.meter.add(Piece(0, np.array([[1.0], [-1.0]] * 5000), 0.0))
     line = next(line for line in shown(live) if line.startswith("c0"))
     assert line.split()[1:6] == ["1", "V", "-", "1.00", "-"]
+    assert shown(live)[2].startswith("26,667.0 Hz measured") and "Ctrl-C ends it" in shown(live)[1]
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:

@@ -94,7 +94,7 @@ def _capture_lines(wish: Wish, place: Place, live: bool, how: dict[str, Any]) ->
         full_scale = how["most"]
         return Live(
             wish.machine, axes, how["unit"], 1.0, full_scale, wish.rate_hz or rate_hz, wish.seconds, file=path.name,
-            plain=not live, quiet=not live,
+            claimed=wish.rate_hz is not None, plain=not live, quiet=not live,
         )  # fmt: skip
 
     return capture_lines(wish, LineWish(**how | {"baud": how["baud"] or BAUD}), place.url, view=view).to_dict()
