@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
 
 from cyberhans.errors import CyberHansError
+from cyberhans.reason import Reason
 
 
 def tell(row: dict[str, Any], as_json: bool) -> None:
@@ -39,6 +40,12 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(len(row[i]) for row in rows if len(row) > i + 1) for i in range(max(map(len, rows)) - 1)]
     for row in rows:
         typer.echo("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]))
+
+
+def tell_reasons(reasons: Iterable[Reason]) -> None:
+    """What is wrong with a recording, a line each: those for which training refuses it are red."""
+    for reason in reasons:
+        typer.secho(f"{'Failed' if reason.fatal else 'Warning'}: {reason}", fg="red" if reason.fatal else "yellow")
 
 
 def print_json(value: Any) -> None:

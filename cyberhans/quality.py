@@ -7,12 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cyberhans import sidecar
+from cyberhans.codes import amplitudes, step
+from cyberhans.comparison import compared, resolution
 from cyberhans.errors import CyberHansError
+from cyberhans.figures import Figures, figures
 from cyberhans.profile import Profile
 from cyberhans.reason import Reason, grade, united
-from cyberhans.recording import Recording, check
+from cyberhans.recording import Recording
+from cyberhans.spectrum import bands, hum, humming, mere_noise
+from cyberhans.timing import timing
+from cyberhans.track import course
 
-__all__ = ["Profile", "Reason", "assess", "assessed", "earlier", "grade", "profile"]
+__all__ = ["Profile", "Reason", "assess", "assessed", "earlier", "grade", "profile", "verdict"]
 MOST_EARLIER = 20  # the latest of a machine's recordings are what a new one is compared with
 
 
@@ -21,23 +27,61 @@ def assess(recording: Recording, earlier: Sequence[Profile] = ()) -> list[Reason
 
     earlier: profiles of the same machine's recordings that were made before; see earlier().
     """
-    return united(check(recording))
+    seen = figures(recording)
+    return _reasons(recording, seen, _profile(recording, seen), earlier)
 
 
 def assessed(recording: Recording, earlier: Sequence[Profile] = ()) -> Recording:
     """The recording with its reasons (those it has and those of assess()) and its profile: ready to be saved."""
-    reasons = united(recording.reasons, assess(recording, earlier))
-    return dataclasses.replace(recording, reasons=tuple(reasons), profile=profile(recording))
+    seen = figures(recording)
+    now = _profile(recording, seen)
+    reasons = united(recording.reasons, _reasons(recording, seen, now, earlier))
+    return dataclasses.replace(recording, reasons=tuple(reasons), profile=now)
+
+
+def verdict(recording: Recording) -> list[Reason]:
+    """What was told when the recording was made and what is found now, beside the earlier ones in its folder."""
+    told = recording.reasons if recording.profile else ()  # else they are those of check(), which assess() tells better
+    before = earlier(recording.path.parent, recording) if recording.path else []
+    return united(told, assess(recording, before))
 
 
 def profile(recording: Recording) -> Profile:
     """What later recordings of the machine are compared with."""
-    none = tuple(0.0 for _ in recording.axes)
-    nothing: tuple[tuple[float, ...], ...] = tuple(() for _ in recording.axes)
-    pairs = tuple(0.0 for c in range(recording.channels) for _ in range(c))
+    return _profile(recording, figures(recording))
+
+
+def _profile(recording: Recording, seen: Figures) -> Profile:
+    lowest, levels = bands(recording, seen)
+    channels, scale = range(recording.channels), recording.scale
     return Profile(
-        recording.rate_hz, recording.unit, recording.axes, none, none, none, none, 0, nothing, nothing, pairs
+        rate_hz=recording.rate_hz,
+        unit=recording.unit,
+        axes=recording.axes,
+        dc=tuple(_short(seen.mean[c] * scale + recording.offset) for c in channels),
+        level=tuple(_short(seen.rms[c] * abs(scale)) for c in channels),
+        kurtosis=tuple(_short(seen.kurtosis[c]) for c in channels),
+        step=tuple(float(step(seen, c)) for c in channels),
+        lowest_band=lowest,
+        bands=levels,
+        hum=hum(seen),
+        correlation=tuple(round(value, 3) for value in seen.correlation.values()),
     )
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def _reasons(recording: Recording, seen: Figures, now: Profile, earlier: Sequence[Profile]) -> list[Reason]:
+    by_samples = amplitudes(recording, seen)
+    if (seen.rms == 0).all():
+        return united(by_samples, timing(recording))
+    by_past = compared(now, earlier, healthy=recording.label != "anomaly")
+    by_past += resolution(now, earlier)
+    noise = mere_noise(recording, seen)
+    return united(by_samples, timing(recording), noise, by_past, course(recording, seen),
+                  humming(recording, seen, earlier))  # fmt: skip
 
 
 def earlier(folder: str | Path, before: Recording) -> list[Profile]:
@@ -47,6 +91,8 @@ def earlier(folder: str | Path, before: Recording) -> list[Profile]:
     sidecar that cannot be read. Without start_utc none is earlier.
     """
     found: list[tuple[str, Profile]] = []
+    if not before.start_utc:
+        return []
     for path in Path(folder).glob("*.json"):
         try:
             fields = sidecar.read(path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +26,10 @@ def arguments(path: Path, samples: Samples, rate_hz: float) -> list[str]:
     return ["--play", str(path), "--channels", str(samples.shape[1]), "--rate-mhz", str(round(rate_hz * 1000))]
 
 
-@contextmanager
-def playing(path: Path, samples: Samples, rate_hz: float, *more: str, image: Path | None = None) -> Iterator[Emulator]:
-    with Emulator(
-        board("native"), image or blank_image("native"), arguments=[*arguments(path, samples, rate_hz), *more]
-    ) as emulator:
-        yield emulator
+def playing(path: Path, samples: Samples, rate_hz: float, *more: str, image: Path | None = None) -> Emulator:
+    """A process that plays them; `more` arguments."""
+    given = [*arguments(path, samples, rate_hz), *more]
+    return Emulator(board("native"), image or blank_image("native"), arguments=given)
 
 
 def wrong(received: Received, samples: Samples) -> int:

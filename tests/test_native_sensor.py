@@ -24,6 +24,7 @@ from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, R
 from cyberhans.protocol import Decoder, Packet
 
 RATE = 26_667
+ON_ITS_WAY = 4096 + 16_384  # bytes that the port and a pty hold, roughly
 LATENCY_S, BLOCK = 20e-6, 85  # firmware/boards/native/source.c; sample frames of three channels
 
 
@@ -139,6 +140,16 @@ def test_what_the_ring_does_not_hold_is_counted(tmp_path: Path) -> None:
     assert wrong(received, samples) == 0
 
 
+def ends(data: list[Data]) -> list[int]:
+    """Index behind the last sample frame of each, of three channels."""
+    return [each.index + len(each.tail) // 6 for each in data]
+
+
+def missing(data: list[Data]) -> list[int]:
+    """Sample frames of each gap, in their order."""
+    return [each.index - end for end, each in zip(ends(data), data[1:], strict=False) if each.index != end]
+
+
 def finish(receiver: Receiver, received: Received, frames: int) -> Capturing:
     deadline = time.monotonic() + 20
     while (told := receiver.credit(received, frames)).next < frames:
@@ -178,11 +189,10 @@ def test_a_packet_that_was_cut_spoils_no_other(tmp_path: Path) -> None:
                 packets += decoder.feed(os.read(port, 4096))
         os.close(port)
     data = [Data.unpack(packet.body) for packet in packets if packet.type == Event.DATA]
-    ends = [each.index + len(each.tail) // 6 for each in data]
-    gaps = [each.index - end for end, each in zip(ends, data[1:], strict=False) if each.index != end]
+    gaps = missing(data)
     assert decoder.broken == 1
-    assert len(gaps) == 1 and 0 < gaps[0] <= 5 * 168  # what waited in the port: 4096 bytes
-    assert ends[-1] > RATE
+    assert len(gaps) == 1 and 0 < gaps[0] < ON_ITS_WAY // 6
+    assert ends(data)[-1] > RATE
     assert wrong(Received(7, samples, data), samples) == 0
 
 
@@ -224,6 +234,8 @@ class Cable:
         self.decoder = Decoder()
 
     def unplug(self) -> None:
+        """The name goes first: the pty that it leads to may be another program's at once."""
+        self.path.unlink()
         os.close(self.master)
 
     def receive(self, seconds: float) -> list[Packet]:
@@ -275,10 +287,10 @@ def test_a_tty_that_is_named_may_go_and_come_back(cable: Cable, tmp_path: Path) 
             body, more = cable.ask(Request.CREDIT, Credit(7, 2**31 - 1).pack())
             events += more
     found.data = [Data.unpack(packet.body) for packet in events if packet.type == Event.DATA]
-    told = Capturing.unpack(body)
-    assert wrong(found, samples) == 0
-    assert told.overruns == 0
-    assert 0.8 * told.next < found.frames <= told.next  # nothing but what was on its way at an unplugging is missing
+    assert (Capturing.unpack(body).overruns, wrong(found, samples)) == (0, 0)
+    gaps = missing(found.data)
+    assert len(gaps) <= 3 and sum(gaps) < 3 * ON_ITS_WAY // 6
+    assert ends(found.data)[-1] > 3 * 0.7 * 2000
 
 
 def test_a_tty_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
