@@ -35,6 +35,7 @@ from cyberhans.serial_port import obstacle
 BAUD = 115200
 WAIT_S = 10.0  # for the first lines
 KNOWN_S = 1.0  # of lines tell the rate well enough to show it
+QUIET_S = 3.0  # without a line, before a person is told
 POLL_S = 0.05
 CHUNK = 4096  # bytes
 
@@ -56,6 +57,9 @@ class View(Protocol):
 
     def tick(self) -> None:
         """Perhaps nothing has come."""
+
+    def note(self, text: str, /) -> None:
+        """What happens; "": nothing any more."""
 
 
 MakeView = Callable[[Sequence[str], float, Path], AbstractContextManager[View]]  # axes, rate_hz, file
@@ -158,7 +162,7 @@ class _Shown:
     ) -> None:
         self._lines, self._columns, self._make, self._path, self._stack = lines, columns, make, path, stack
         self._view: View | None = None
-        self._count = 0
+        self._count, self._last = 0, math.inf
 
     def update(self, now: float) -> None:
         lines = self._lines
@@ -169,10 +173,11 @@ class _Shown:
             return
         if self._view is None:
             self._view = self._stack.enter_context(self._make(axes, lines.frames / (now - lines.began), self._path))
-        fresh = lines.latest(self._count)
-        if len(fresh):
-            self._view.add(Rows(self._count + lines.damaged, fresh[:, chosen], now))
-        self._count += len(fresh)
+        if lines.frames > self._count:
+            values, index, came = lines.latest(self._count)
+            self._view.add(Rows(index, values[:, chosen], came))
+            self._count, self._last = lines.frames, now
+        self._view.note("nothing comes any more" if now - self._last > QUIET_S else "")
         self._view.tick()
 
 
@@ -189,8 +194,10 @@ def _listen(port: serial.SerialBase, lines: Lines, seconds: float, shown: _Shown
             if lines.frames:
                 return str(error)
             raise
-        if now - lines.began >= seconds or (not lines.frames and now - begin > WAIT_S):
-            return ""
+        if now - lines.began >= seconds:
+            break
+        if lines.format is None and now - begin > WAIT_S:
+            lines.settle()  # of the few that a slow device has printed
         shown.update(now)
     return ""
 

@@ -66,6 +66,7 @@ def gaps(made: CapturedLines) -> list[tuple[int, int]]:
     return [(gap.at, gap.lost) for gap in made.recording.gaps]
 
 
+@pytest.mark.slow
 def test_every_line_is_a_sample_and_the_true_rate_is_found(recorded: Recorded) -> None:
     made = recorded(banner="IMU ready\r\n1 axis? no, 3\r\n")
     one = made.recording
@@ -89,6 +90,7 @@ def test_a_clock_4_percent_off_is_measured_within_a_ten_thousandth_after_60_s(
     assert missing(made) == [] and made.recording.gaps == ()
 
 
+@pytest.mark.slow
 def test_lost_and_damaged_lines_are_gaps_at_their_place(recorded: Recorded) -> None:
     """As exactly as the host tells the time of lines: 10 ms, where others run on it too."""
     made = recorded(7.0, lost=[[1500, 1700], [4000, 4400]], damaged=[1000, 3000, 3001], stalls=[[5500, 0.3]])
@@ -101,6 +103,7 @@ def test_lost_and_damaged_lines_are_gaps_at_their_place(recorded: Recorded) -> N
     assert not any(gap.counted for gap in made.recording.gaps)
 
 
+@pytest.mark.slow
 def test_a_counter_makes_losses_exact(recorded: Recorded) -> None:
     """A single line too, which no clock tells among lines that come sixteen at a time."""
     made = recorded(index=4, form="{x:.3f},{y:.3f},{z:.3f},{k8}\n", lost=[[900, 901], [1500, 1600]], damaged=[2000])
@@ -109,6 +112,7 @@ def test_a_counter_makes_losses_exact(recorded: Recorded) -> None:
     assert made.recording.channels == 3 and made.damaged == 1
 
 
+@pytest.mark.slow
 def test_columns_are_named_and_left_out(recorded: Recorded) -> None:
     made = recorded(1.0, axes=("h", "-", "v"))
     assert made.recording.axes == ("h", "v")
@@ -118,17 +122,20 @@ def test_columns_are_named_and_left_out(recorded: Recorded) -> None:
     assert recorded(1.0, form="ax:{x:.3f} ay:{y:.3f} az:{z:.3f}\n").recording.axes == ("ax", "ay", "az")
 
 
+@pytest.mark.slow
 def test_a_device_that_goes_away_leaves_what_came(recorded: Recorded) -> None:
     made = recorded(20.0, end=(2.0, signal.SIGKILL), rate_hz=500.0, burst_s=0.0)
     assert 300 < made.recording.frames < 1100 and missing(made) == []
     assert "of 20 s: the device went away" in made.recording.reasons[0] and made.recording.quality == "warning"
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_came(recorded: Recorded) -> None:
     made = recorded(20.0, end=(2.0, signal.SIGINT), rate_hz=500.0, burst_s=0.0)
     assert 300 < made.recording.frames < 1100 and missing(made) == []
 
 
+@pytest.mark.slow
 def test_a_view_sees_every_line_in_the_unit(recorded: Recorded) -> None:
     seen: list[Rows] = []
     opened: list[tuple[tuple[str, ...], float]] = []
@@ -139,6 +146,9 @@ def test_a_view_sees_every_line_in_the_unit(recorded: Recorded) -> None:
 
         def tick(self) -> None: ...
 
+        def note(self, text: str) -> None:
+            assert not text
+
     @contextlib.contextmanager
     def view(axes: Sequence[str], rate_hz: float, path: Path) -> Iterator[View]:
         opened.append((tuple(axes), rate_hz))
@@ -147,6 +157,8 @@ def test_a_view_sees_every_line_in_the_unit(recorded: Recorded) -> None:
     made = recorded(2.5, axes=("x", "-", "-"), view=view)
     assert opened[0][0] == ("x",) and opened[0][1] == pytest.approx(1040, rel=0.05)
     shown = np.concatenate([piece.samples for piece in seen])[:, 0]
+    index, came = np.array([piece.index for piece in seen]), np.array([piece.time_s for piece in seen])
+    assert (index[-1] - index[0]) / (came[-1] - came[0]) == pytest.approx(1040, rel=0.05)
     assert (shown == made.recording.samples[: len(shown), 0] / 1000).all() and len(shown) > 2000
 
 
@@ -170,6 +182,7 @@ def verb(out: Path, url: str, *more: object) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_the_verb_writes_a_recording_and_tells_its_rate(tmp_path: Path) -> None:
     with sketch.running(rate_hz=1040.0, burst_s=0.016, wait_s=0.3, damaged=[1500]) as (url, _):
         done = verb(tmp_path, url, "--seconds", 3, "--unit", "g", "--range", 20, "--axes", "x,y,z", "--load", "half",
@@ -185,8 +198,17 @@ def test_the_verb_writes_a_recording_and_tells_its_rate(tmp_path: Path) -> None:
     assert (Path(told["file"]).parent / "machine.toml").exists()
 
 
+@pytest.mark.slow
+def test_a_slow_device_is_waited_for(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first lines are too few to be sure of their form, but they are all there is."""
+    monkeypatch.setattr("cyberhans.line_capture.WAIT_S", 0.8)
+    made = recorded(2.0, rate_hz=12.0, burst_s=0.0)
+    assert 20 <= made.recording.frames <= 26 and missing(made) == []
+    assert abs(made.recording.rate_hz - 12) <= made.recording.rate_uncertainty_hz
+
+
 def test_a_scale_that_was_not_asked_for_is_told(recorded: Recorded) -> None:
-    made = recorded(1.5, form="{x:.6f},{y:.6f},1.234567\n")
+    made = recorded(1.0, form="{x:.6f},{y:.6f},1.234567\n")
     assert made.rounding > 0
     assert any("every recording has the same" in reason for reason in made.recording.reasons)
 

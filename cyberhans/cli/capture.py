@@ -76,7 +76,7 @@ def capture(
     place = find(device, serial)
     if lines:
         how = {"unit": unit, "baud": baud, "index": index_column, "scale": scale, "most": most}
-        return tell(_capture_lines(wish, place, live, as_json, how), as_json)
+        return tell(_capture_lines(wish, place, live, how), as_json)
     if unit or baud or most or scale or index_column:
         raise typer.BadParameter(
             "--unit, --baud, --range, --scale and --index-column go with --lines; a device says it"
@@ -86,7 +86,7 @@ def capture(
     tell(captured.to_dict(), as_json)
 
 
-def _capture_lines(wish: Wish, place: Place, live: bool, quiet: bool, how: dict[str, Any]) -> dict[str, Any]:
+def _capture_lines(wish: Wish, place: Place, live: bool, how: dict[str, Any]) -> dict[str, Any]:
     from cyberhans.line_capture import BAUD, LineWish, capture_lines
     from cyberhans.live import Live
 
@@ -94,7 +94,7 @@ def _capture_lines(wish: Wish, place: Place, live: bool, quiet: bool, how: dict[
         full_scale = how["most"]
         return Live(
             wish.machine, axes, how["unit"], 1.0, full_scale, wish.rate_hz or rate_hz, wish.seconds, file=path.name,
-            plain=not live, quiet=quiet or not live,
+            claimed=wish.rate_hz is not None, plain=not live, quiet=not live,
         )  # fmt: skip
 
     return capture_lines(wish, LineWish(**how | {"baud": how["baud"] or BAUD}), place.url, view=view).to_dict()
