@@ -20,12 +20,13 @@ from cyberhans.messages import Request, Sensor
 from cyberhans.plan import Wish, plan
 from cyberhans.quality import assessed, earlier
 from cyberhans.reason import Reason
-from cyberhans.recording import Recording
+from cyberhans.recording import RATE_TOLERANCE, Recording
 from cyberhans.spool import Spool
 
 POLL_SECONDS = 0.01  # between two looks at the line: 1.6 kB at 160 kB/s
 AGAIN_SECONDS = 0.5  # of one look for a device that went away
-CLOCK_TOLERANCE = 0.005  # of the device's clock against this computer's: half of what a Spec tolerates of the rate
+CLOCK_TOLERANCE = RATE_TOLERANCE / 2  # of the device's clock against this computer's
+RATE_KNOWN = RATE_TOLERANCE / 2  # how well it should be, to be compared with a Spec's
 
 Again = Callable[[float], "Device | None"]  # seconds to look for it -> the same device, if it is there again
 
@@ -200,8 +201,12 @@ class Recorder:
         return rate(stamps.x, stamps.y, 1 / self._intake.tick_hz)
 
     def _suspicions(self) -> Iterator[Reason]:
-        if self._rate() is None:
-            yield Reason("too short to measure its rate: rate_hz is the nominal one")
+        measured = self._rate()
+        if measured is None:
+            yield Reason("too short to measure its rate: rate_hz is the nominal one; record longer")
+        elif measured.uncertainty_hz > RATE_KNOWN * measured.rate_hz:
+            share = 100 * measured.uncertainty_hz / measured.rate_hz
+            yield Reason(f"time stamps scatter: the rate is known within {share:.1f} % only; record longer")
         for what, count in self._intake.faults.items():
             yield Reason(f"the device sent {count} {what}: build and flash it again")
         clock = trend(self._clock.x, self._clock.y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,10 +23,11 @@ SENSOR = Sensor(4_000_000, 4_000_000, 4_000_000, 1, 2048, 0, 4096, 32_000, 1, 0,
 
 
 class Fake:
-    """Sends what it was given credit for, in real time. clock: how fast its ticks run; told: overruns in each DATA."""
+    """Sends what it was given credit for, in real time. clock: how fast its ticks run; scatter: of them, in seconds."""
 
-    def __init__(self, clock: float = 1.0, overruns: int = 0, sensor: Sensor = SENSOR) -> None:
-        self.clock, self.overruns, self.sensor = clock, overruns, sensor
+    def __init__(self, clock: float = 1.0, overruns: int = 0, sensor: Sensor = SENSOR, scatter: float = 0.0) -> None:
+        self.clock, self.overruns, self.sensor, self.scatter = clock, overruns, sensor, scatter
+        self.random = random.Random(0)
         self.next, self.begun, self.wanted = 0, 0.0, Capture(0, 0, 0, 0, 0, 0, 0)
 
     def __call__(self, packet: Packet) -> Iterable[Packet]:
@@ -48,7 +50,8 @@ class Fake:
         while self.next + STEP <= min(until, self.wanted.frames):
             due = (self.next + STEP) / RATE_HZ
             time.sleep(max(0.0, self.begun + due - time.monotonic()))
-            ticks = round(self.next / RATE_HZ * self.clock * TICK_HZ)
+            late = self.random.uniform(0, self.scatter)
+            ticks = round((self.next / RATE_HZ * self.clock + late) * TICK_HZ)
             samples = np.arange(self.next, self.next + STEP, dtype="<i2").tobytes()
             yield Packet(Event.DATA, 0, Data(self.wanted.stream, self.next, self.overruns, ticks, tail=samples).pack())
             self.next += STEP
@@ -60,6 +63,20 @@ def test_a_device_whose_clock_is_wrong_is_found_out_by_this_computers(clock: flo
         row = record(url, tmp_path, 2.0).to_dict()
     assert row["samples"] == 8000 and row["rate_hz"] == pytest.approx(RATE_HZ / clock, rel=1e-3)
     assert any("by this computer's" in reason for reason in row["reasons"]) == (clock != 1.0), row["reasons"]
+
+
+def test_a_rate_that_is_not_well_known_is_told(tmp_path: Path) -> None:
+    with fake_device(Fake(scatter=0.2)) as url:
+        row = record(url, tmp_path, 1.0).to_dict()
+    assert row["rate_uncertainty"] > 0.005 * RATE_HZ and row["jitter_s"] > 0.03
+    assert any("record longer" in reason for reason in row["reasons"])
+
+
+def test_a_rate_that_cannot_be_measured_is_the_nominal_one(tmp_path: Path) -> None:
+    with fake_device(Fake()) as url:
+        row = record(url, tmp_path, 0.05).to_dict()
+    assert row["samples"] == 200 and (row["rate_hz"], row["rate_uncertainty"]) == (RATE_HZ, 0.0)
+    assert row["jitter_s"] is None and any("too short" in reason for reason in row["reasons"])
 
 
 def test_overruns_that_contradict_the_index_are_told(tmp_path: Path) -> None:
