@@ -23,9 +23,9 @@ WRITE_SECONDS = 10.0  # at most, for one packet
 class Line:
     """Sends and receives packets. Every failure of the port is one CyberHansError."""
 
-    def __init__(self, url: str, baud: int, emulator: Emulator | None, patience: float = WRITE_SECONDS) -> None:
-        """patience: seconds, at most, that one packet waits to be taken."""
-        self._patience = patience
+    def __init__(self, url: str, baud: int, emulator: Emulator | None, patience: float = 0.0) -> None:
+        """patience: seconds, at most, that one packet waits to be taken; 0: WRITE_SECONDS."""
+        self._patience = patience = patience or WRITE_SECONDS
         self.name = f"board:{emulator.board.name}" if emulator else url
         self.emulator = emulator
         self.decoder = Decoder()

@@ -63,15 +63,16 @@ class Plan:
 def plan(wish: Wish, sensor: Sensor, info: Info) -> Plan:
     """What is not asked for is as the sensor has it. Raises CyberHansError with the arithmetic of what cannot be."""
     channels, seconds = sensor.channels if wish.channels is None else wish.channels, wish.seconds
-    rate_mhz = sensor.rate_mhz if wish.rate_hz is None else round(wish.rate_hz * 1000)
+    rate_hz = sensor.rate_mhz / 1000 if wish.rate_hz is None else wish.rate_hz
     if not 1 <= channels <= sensor.channels:
         raise CyberHansError(f"--channels {channels}: {sensor.sensor or 'the sensor'} has {sensor.channels}; "
                              f"ask for 1 to {sensor.channels}")  # fmt: skip
-    if not sensor.least_mhz <= rate_mhz <= sensor.most_mhz:
-        raise CyberHansError(f"--rate {rate_mhz / 1000:g}: {sensor.sensor or 'the sensor'} has {_range(sensor)}; "
+    if not sensor.least_mhz <= rate_hz * 1000 <= sensor.most_mhz:
+        raise CyberHansError(f"--rate {rate_hz:g}: {sensor.sensor or 'the sensor'} has {_range(sensor)}; "
                              "ask for a rate within")  # fmt: skip
+    rate_mhz = round(rate_hz * 1000)
     if not (math.isfinite(seconds) and seconds * rate_mhz >= 1000):
-        raise CyberHansError(f"--seconds {seconds:g}: less than one sample at {rate_mhz / 1000:g} Hz; ask for more")
+        raise CyberHansError(f"--seconds {seconds:g}: less than one sample at {rate_hz:g} Hz; ask for more")
     frames, size = round(seconds * rate_mhz / 1000), 2 * channels
     if frames * size > WAV_BYTES:
         raise CyberHansError(f"--seconds {seconds:g}: {frames * size / 2**30:.1f} GiB of samples, and a WAV file holds "

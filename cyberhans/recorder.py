@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -50,9 +51,11 @@ class Recorder:
         self._spool: Spool | None = None
         self._clock = Stamps()  # (s of the device's clock, s of this computer's)
         self._reasons: list[Reason] = []
+        self._gone = ""  # why the device is not there
 
     def close(self) -> None:
-        self._device.leave()
+        if not self._gone:
+            self._device.leave()
         self._device.close()
         if self._spool:
             self._spool.discard()
@@ -75,11 +78,14 @@ class Recorder:
         while self._flow.state is not State.DONE:
             time.sleep(POLL_SECONDS)
             there = self._listen(stopped())
-            if self._flow.state is State.ANOTHER:
+            if there and self._flow.state is State.ANOTHER:
                 there = self._begin_anew()
             if not there and not self._find_again(stopped):
+                self._reasons.append(
+                    Reason(f"ended after {self._seconds:.1f} of {self._wish.seconds:g} s: {self._gone}")
+                )
                 break
-        self._hand_on(self._intake.end(self._intake.next))
+        self._flush()
 
     def _listen(self, stopped: bool) -> bool:
         """One look at the line; False if the device is not there any more."""
@@ -87,13 +93,19 @@ class Recorder:
             if stopped:
                 self._flow.stop()
             self._hand_on(self._flow.poll())
-        except Refused:
-            raise
+        except Refused as refused:
+            if not self._intake.received:
+                raise
+            self._gone, self._again = str(refused), None  # it came back as another one
         except CyberHansError as error:
             self._gone = str(error)
-            return False
-        self._gone = f"{self._device.name} does not answer"
-        return self._flow.state is not State.SILENT
+        if self._flow.state is State.SILENT:
+            self._gone = f"{self._device.name} does not answer"
+        return not self._gone
+
+    def _flush(self) -> None:
+        """Wait for nothing any more that is missing."""
+        self._hand_on(self._intake.end(self._intake.next))
 
     def _hand_on(self, blocks: Sequence[Block]) -> None:
         assert self._spool
@@ -108,33 +120,34 @@ class Recorder:
         """Wait for a device that went away, and go on where it is; False if it does not come back."""
         self._device.close()
         if self._again is None:
-            return self._give_up()
+            return False
         self._view.note(f"{self._gone}; {self._seconds:.1f} s are kept; waiting up to {self._patience_s:g} s for it")
-        deadline = time.monotonic() + self._patience_s
-        while time.monotonic() < deadline and not stopped():
-            if device := self._same_again():
+        while time.monotonic() < self._flow.last_heard + self._patience_s and not stopped():
+            self._view.tick()
+            if self._resumed(self._again):
                 self._view.note("")
-                self._device = device
-                self._flow.resume(device)
                 return True
-        return self._give_up()
+        return False
 
-    def _same_again(self) -> Device | None:
-        assert self._again
-        try:
-            found = self._again(AGAIN_SECONDS)
-        except CyberHansError:
-            return None  # it is still starting, or just going
+    def _resumed(self, again: Again) -> bool:
+        """Whether the same device is there, and has been told to go on."""
         before = self._device.info
-        if found and (found.info.board, found.info.serial) != (before.board, before.serial):
+        with suppress(CyberHansError):  # it is still starting, or going
+            if (found := again(AGAIN_SECONDS)) is None:
+                return False
+            self._device.close()
+            self._device, same = found, (found.info.board, found.info.serial) == (before.board, before.serial)
+            if same:
+                self._flow.resume(found)
+                self._gone = ""
+                return True
             found.close()
-            return None
-        return found
+        return False
 
     def _begin_anew(self) -> bool:
         """The device has forgotten the stream: how long it was away only this computer's clock tells."""
-        away = time.monotonic() - self._flow.last_heard if self._flow.last_heard else 0.0
-        base = self._intake.next + max(0, round(away * self.plan.rate_hz))
+        self._flush()
+        base = self._intake.next + round((time.monotonic() - self._flow.last_heard) * self.plan.rate_hz)
         self._clock = Stamps()
         if base >= self.plan.frames:
             self._hand_on(self._intake.end(self.plan.frames, counted=False))
@@ -144,12 +157,7 @@ class Recorder:
             self._flow.begin(self._device, base)
         except CyberHansError as error:
             self._gone = str(error)
-            return False
-        return True
-
-    def _give_up(self) -> bool:
-        self._reasons.append(Reason(f"ended after {self._seconds:.1f} of {self._wish.seconds:g} s: {self._gone}"))
-        return False
+        return not self._gone
 
     @property
     def overruns(self) -> int:
@@ -204,6 +212,8 @@ class Recorder:
 
 
 def _ask_sensor(device: Device) -> Sensor:
+    if not device.info.tick_hz:
+        raise CyberHansError(f"{device.name}: the device sent an INFO with tick_hz 0; build and flash it again")
     sensor = Sensor.unpack(device.request(Request.SENSOR))
     for name in ("rate_mhz", "least_mhz", "scale_numerator", "scale_denominator", "full_scale", "channels"):
         if not getattr(sensor, name):

@@ -199,7 +199,7 @@ def test_a_packet_that_was_cut_spoils_no_other(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_minutes_at_160_kilobytes_a_second(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """3 channels at 26,667 Hz without a loss, on a computer that does other things; and it sleeps between blocks."""
-    samples, seconds = noise(100_003), full(5, 600)
+    samples, seconds = noise(100_003), full(5, 300)
     with playing(tmp_path / "raw", samples, RATE) as on, open_device(on.url) as device:
         idle = cpu_seconds(on.pid)
         time.sleep(3.0)

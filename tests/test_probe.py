@@ -47,6 +47,13 @@ def test_ours_tells_what_it_is(running: Emulator) -> None:
     assert (device["detector"], device["rate_hz"]) == (detector.digest.hex(), detector.spec.rate_mhz / 1000)
 
 
+def test_verdicts_since_it_was_switched_on_are_told(running: Emulator) -> None:
+    deadline = time.monotonic() + 10
+    while not (device := probe([Port(running.url)])[0].to_dict()["device"])["windows"]:
+        assert time.monotonic() < deadline
+    assert device["last_verdict"] in ("normal", "anomaly")
+
+
 def test_firmware_without_a_detector_says_so() -> None:
     with Emulator(board("native"), blank_image("native")) as running:
         device = probe([Port(running.url)])[0].to_dict()["device"]

@@ -11,7 +11,7 @@ from cyberhans.cli.chosen import chosen_device, chosen_recordings
 from cyberhans.cli.options import Compiler, Dataset, DetectorFolder, Device, Json, ProtocolName, Serial, app
 from cyberhans.printing import print_json, tell
 
-MaybeDetector = Annotated[Path | None, typer.Argument(metavar="[DETECTOR]", help="A detector's folder, made by train.")]
+MaybeDetector = Annotated[Path | None, typer.Argument(metavar="DETECTOR", help="A detector's folder, made by train.")]
 
 
 @app.command()

@@ -23,7 +23,8 @@ struct slot {
 
 /* Changed only while nothing runs. */
 static uint8_t *ring;
-static uint32_t stream, wanted_frames, rate;
+static uint32_t stream, wanted_frames;
+static uint64_t step; /* of a sample frame, in 2^-32 ticks */
 static uint16_t slots, slot_size; /* slot_size: bytes */
 static uint16_t capacity;         /* sample frames of a slot */
 static uint8_t width;             /* channels */
@@ -71,11 +72,13 @@ uint32_t capture_most_mhz(uint8_t channels)
 
 void capture_begin(const struct message_capture *wanted, void *room, size_t size)
 {
+    const uint64_t ticks = (uint64_t)1000 * port_tick_hz;
+
     capture_stop();
     ring = room;
     stream = wanted->stream;
     wanted_frames = wanted->frames;
-    rate = wanted->rate_mhz;
+    step = (ticks / wanted->rate_mhz << 32) + (ticks % wanted->rate_mhz << 32) / wanted->rate_mhz;
     width = wanted->channels;
     capacity = (uint16_t)(SAMPLES_MAX / width);
     slot_size = (uint16_t)((sizeof(struct slot) + capacity * width * sizeof(int16_t) + 3) / 4 * 4);
@@ -84,7 +87,7 @@ void capture_begin(const struct message_capture *wanted, void *room, size_t size
     put = get = 0;
     filling = NULL;
     capture_credit(wanted->until);
-    source_start(rate, width);
+    source_start(wanted->rate_mhz, width);
     IN_ORDER();
     running = 1;
 }
@@ -167,7 +170,7 @@ static struct slot *open_slot(const struct source_block *block, uint32_t frames)
         filling->frames = 0;
         filling->index = sampled;
         filling->overruns = overruns;
-        filling->ticks = block->ticks + (uint32_t)((uint64_t)frames * 1000 * port_tick_hz / rate);
+        filling->ticks = block->ticks + (uint32_t)(frames * step >> 32);
     }
     return filling;
 }
@@ -200,6 +203,9 @@ void capture_tick(void)
 {
     struct source_block block;
 
+    if (!running) {
+        return;
+    }
     while (running && (block = source_read()).frames > 0) {
         if (block.lost > 0) {
             lose(least(block.lost, wanting()));

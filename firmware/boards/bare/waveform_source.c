@@ -16,26 +16,23 @@ extern const struct source_sensor hans_waveform_sensor;
 extern const int16_t hans_waveform[];
 extern const uint32_t hans_waveform_frames;
 
-static uint32_t rate;      /* 1/1000 Hz */
-static uint32_t begun;     /* tick at which the block under way began */
-static uint32_t lasts;     /* ticks that it takes */
-static uint64_t remainder; /* of its end, in ticks / rate / 1000 */
+static uint64_t step;  /* of a sample frame; in 2^-32 ticks, as the next: so the interrupt divides nothing */
+static uint64_t begun; /* when the block under way began, modulo 2^64 */
 static uint32_t next;      /* its first sample frame, of the waveform */
 static uint16_t count;     /* its sample frames */
 static uint16_t most;      /* sample frames of any block */
 static int16_t picked[PICKED];
 static uint8_t width; /* channels; 0: stopped */
 
-/* The next block; without any drift. */
-static void begin_block(void)
+static uint32_t whole(uint64_t moment)
+{
+    return (uint32_t)(moment >> 32);
+}
+
+static void choose_count(void)
 {
     uint32_t left = hans_waveform_frames - next;
-    uint64_t exact;
-
     count = (uint16_t)(left < most ? left : most);
-    exact = remainder + (uint64_t)count * 1000 * port_tick_hz;
-    lasts = (uint32_t)(exact / rate);
-    remainder = exact - (uint64_t)lasts * rate;
 }
 
 static const int16_t *pick(const int16_t *all)
@@ -62,33 +59,34 @@ void source_start(uint32_t rate_mhz, uint8_t channels)
 {
     uint32_t frames = rate_mhz / 1000 / BLOCKS_PER_S + 1;
     uint32_t room = channels == hans_waveform_sensor.channels ? BLOCK : PICKED / channels;
+    uint64_t ticks = (uint64_t)1000 * port_tick_hz;
 
     most = (uint16_t)(frames < room ? frames : room);
-    rate = rate_mhz;
+    step = (ticks / rate_mhz << 32) + (ticks % rate_mhz << 32) / rate_mhz;
     width = channels;
-    remainder = 0;
     next = 0;
-    begun = port_ticks();
-    begin_block();
+    choose_count();
+    begun = (uint64_t)port_ticks() << 32;
 }
 
 struct source_block source_read(void)
 {
     struct source_block block = {0};
-    uint32_t now = port_ticks();
+    const uint32_t now = port_ticks();
+    const uint64_t end = begun + count * step;
 
-    if (!width || now - begun < lasts) {
+    if (!width || now - whole(begun) < whole(end) - whole(begun)) {
         return block;
     }
     block.samples = pick(hans_waveform + (size_t)next * hans_waveform_sensor.channels);
     block.frames = count;
-    block.ticks = begun;
-    next = (next + count) % hans_waveform_frames;
-    begun += lasts;
-    if (now - begun > LATE) {
-        begun = now;
+    block.ticks = whole(begun);
+    next += count;
+    if (next == hans_waveform_frames) {
+        next = 0;
     }
-    begin_block();
+    begun = now - whole(end) > LATE ? (uint64_t)now << 32 : end;
+    choose_count();
     return block;
 }
 
