@@ -7,7 +7,7 @@ import difflib
 import math
 import re
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def _number(key: str, text: str, least: float, most: float) -> float:
 def _pump() -> Recording:
     from cyberhans.simulate import simulate
 
-    return simulate("pump", seconds=PUMP_SECONDS, seed=1)
+    return replace(simulate("pump", seconds=PUMP_SECONDS, seed=1), sensor="simulated pump")
 
 
 def _sensor(recording: Recording) -> list[str]:
