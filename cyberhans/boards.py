@@ -55,6 +55,7 @@ class Board:
     float_unit: bool
     baud: int
     body_max: int
+    capture_bytes: int
     emulator: tuple[str, ...]
     icount_shift: int
     semihosting: bool
@@ -177,11 +178,12 @@ def emulator_command(board: Board, image: Path, listener: int, icount: bool = Fa
     """The command that runs `image`, its serial line on an inherited, listening socket (native prints its pty instead).
 
     With icount the emulated clock follows the instructions, so that port_ticks() counts them: Board.instructions().
+    While the processor sleeps that clock jumps to the next interrupt: waiting for the host would move the ticks.
     """
     command: list[str] = []
     for part in board.emulator:
         if part == "{icount}":
-            command += ["-icount", f"shift={board.icount_shift}"] if icount else []
+            command += ["-icount", f"shift={board.icount_shift},sleep=off"] if icount else []
         else:
             command.append(part.format(image=image, listener=listener))
     return command

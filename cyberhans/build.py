@@ -1,4 +1,5 @@
-"""A detector's folder and a board's name → an image, what it takes of the board's memory, and whose share that is.
+"""A detector's folder, or none, and a board's name → an image, what it takes of the board's memory, and whose share
+that is.
 
 Compile, estimate, refuse, link, in this order: footprint.py adds up the objects, stack.py follows their calls.
 """
@@ -15,10 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
-from numpy.typing import NDArray
 
 from cyberhans import boards
 from cyberhans.boards import Board
@@ -29,6 +28,7 @@ from cyberhans.footprint import Footprint, footprint
 from cyberhans.hex_file import intel_hex
 from cyberhans.libraries import libraries
 from cyberhans.stack import stack_bytes
+from cyberhans.waveform import Meaning, waveform_source
 
 WAVEFORM_FRAMES = 2048  # sample frames that the `run` mode of a board without a sensor plays in a loop
 FAILURE = re.compile(r"(?<!collect2: )\berror:|CMake Error|undefined reference|cannot open|will not fit|exceed")
@@ -64,10 +64,12 @@ class Build:
 
 
 def build(
-    folder: str | Path, board_name: str, out: str | Path, *,
+    folder: str | Path | None, board_name: str, out: str | Path, *,
     compiler: str = "gcc", firmware: Path | None = None, extra_flags: Sequence[str] = (), app: str = "app",
 ) -> Build:  # fmt: skip
-    """Build `out`/firmware.elf from a detector's folder. The same inputs give the same bytes, wherever they lie.
+    """Build `out`/firmware.elf from a detector's folder; None: without a detector (firmware/blank).
+
+    The same inputs give the same bytes, wherever they lie.
 
     For a board that owns the machine firmware.hex, the same in Intel HEX, lies beside it for the board's own tool.
     compiler: gcc (on `native` this computer's own), or zig, which is the clang of the pip package ziglang.
@@ -84,7 +86,7 @@ def build(
         return _link(board, compiler, firmware, work, out / "firmware.elf")
 
 
-def compile_part(folder: str | Path, board_name: str, part: str, work: Path) -> list[Path]:
+def compile_part(folder: str | Path | None, board_name: str, part: str, work: Path) -> list[Path]:
     """The objects of one of PARTS, as in the image that build() makes of this folder by gcc.
 
     work: an empty folder, which is configured; or that of an earlier call with the same folder and board, where only
@@ -97,11 +99,11 @@ def compile_part(folder: str | Path, board_name: str, part: str, work: Path) -> 
     return _objects(work, part)
 
 
-def _check(board: Board, compiler: str, folder: str | Path) -> Detector:
-    """What is to be built: refused without a compiler, or where its folder is incomplete."""
+def _check(board: Board, compiler: str, folder: str | Path | None) -> Detector | None:
+    """What is to be built: refused without a compiler, or where its folder is incomplete. None as None."""
     if lacking := boards.toolchain_missing(board, compiler):
         raise CyberHansError(f"cannot build for {board.name}: {lacking}")
-    return load_detector(Path(folder).resolve())
+    return load_detector(Path(folder).resolve()) if folder is not None else None
 
 
 def _objects(work: Path, part: str) -> list[Path]:
@@ -162,16 +164,10 @@ def _put(linked: Path, image: Path, board: Board) -> None:
         raise _unwritable(Path(error.filename2 or error.filename), error) from None
 
 
-def _write_waveform(golden: NDArray[np.int16], path: Path) -> None:
-    """C of a golden window (n, channels): what a board without a sensor hears in `run` mode."""
-    window = golden[:WAVEFORM_FRAMES]
-    values = [str(value) for value in window.ravel()]
-    rows = ",\n    ".join(", ".join(values[i : i + 16]) for i in range(0, len(values), 16))
-    path.write_text(
-        "#include <stdint.h>\n\n"
-        "extern const int16_t hans_waveform[];\nextern const uint32_t hans_waveform_frames;\n\n"
-        f"const int16_t hans_waveform[] = {{\n    {rows}}};\nconst uint32_t hans_waveform_frames = {len(window)};\n"
-    )
+def _waveform(detector: Detector) -> str:
+    """C of the first golden window: what a board without a sensor hears."""
+    sensed = detector.provenance.get("sensor", {})
+    return waveform_source(detector.golden[0][:WAVEFORM_FRAMES], detector.spec.rate_mhz, Meaning(**sensed))
 
 
 def _write_script(board: Board, stack: int, sections: str, path: Path) -> None:
@@ -186,11 +182,13 @@ def _write_script(board: Board, stack: int, sections: str, path: Path) -> None:
 
 
 def _configure(
-    board: Board, compiler: str, detector: Detector, firmware: Path, work: Path,
+    board: Board, compiler: str, detector: Detector | None, firmware: Path, work: Path,
     extra_flags: Sequence[str] = (), app: str = "app",
 ) -> None:  # fmt: skip
-    """In `work`, for a detector that has a folder."""
-    _write_waveform(detector.golden[0], work / "waveform.c")
+    """In `work`, for a detector that has a folder, or for none."""
+    blank = firmware / "blank"
+    waveform = (blank / "waveform.c").read_text() if detector is None else _waveform(detector)
+    (work / "waveform.c").write_text(waveform)
     toolchain = "zig" if compiler == "zig" and board.bare else board.toolchain
     settings = {
         "CMAKE_MAKE_PROGRAM": boards.find_tool("ninja"),
@@ -199,9 +197,10 @@ def _configure(
         "HANS_APP": app,
         "HANS_FOLDERS": ";".join(board.folders),
         "HANS_CPU": ";".join(board.zig if compiler == "zig" else board.cpu),
-        "HANS_DETECTOR": detector.folder,
+        "HANS_DETECTOR": detector.folder if detector else blank,
         "HANS_GENERATED": work,
         "HANS_BODY_MAX": board.body_max,
+        "HANS_CAPTURE_BYTES": board.capture_bytes,
         "HANS_EXTRA": ";".join(extra_flags),
     }
     options = [f"-D{name}={value}" for name, value in settings.items()]

@@ -225,7 +225,7 @@ def compile_library(sources: Sequence[Path | str], include: Sequence[Path], flag
     sources, of the headers in `include`, and of the command.
     """
     command = [*compiler(), *flags]
-    target = _cache_dir() / f"{_content_hash(command, sources, include)}.so"
+    target = cache_dir() / f"{_content_hash(command, sources, include)}.so"
     if target.is_file():
         return target
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
@@ -270,7 +270,8 @@ def _read(path: Path) -> bytes:
         raise CyberHansError(f"{path}: {error.strerror}; is this a detector folder?") from None
 
 
-def _cache_dir() -> Path:
+def cache_dir() -> Path:
+    """Where what is compiled once is kept; made if need be."""
     root = os.environ.get("XDG_CACHE_HOME")
     for folder in (Path(root) if root else Path.home() / ".cache", Path(tempfile.gettempdir())):
         cache = folder / "cyberhans"

@@ -13,13 +13,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cyberhans.boards import board
 from cyberhans.delivery import Delivery
 from cyberhans.detector import Detector
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.exchange import FIRST_EVENT, Exchange, Lost, Refused, Silent
-from cyberhans.judgement import INT16, Gatherer, Judgement
+from cyberhans.judgement import INT16, Gatherer, Judgement, LastVerdicts
 from cyberhans.line import Line
 from cyberhans.messages import (
     PROTOCOL_VERSION,
@@ -31,7 +30,9 @@ from cyberhans.messages import (
     Taken,
     Trace,
     Traced,
+    Verdicts,
 )
+from cyberhans.player import start
 from cyberhans.protocol import Packet
 from cyberhans.spec import ARITHMETIC_VERSION
 from cyberhans.tables import INTERFACE_VERSION
@@ -108,6 +109,14 @@ class Device:
         """
         return self._exchange.request(kind, body, waits)
 
+    def send(self, kind: int, body: bytes = b"") -> int:
+        """Send a request and do not wait; gives its number, which its reply has."""
+        return self._exchange.send(kind, body)
+
+    def arrived(self) -> list[Packet]:
+        """The packets that have come by now; never waits."""
+        return self._exchange.arrived()
+
     def start(self, options: Option = VERDICTS_ONLY, window: int = 0) -> Taken:
         """Take the device out of run mode; its next window has this number, its next sample index is window * hop.
 
@@ -136,6 +145,11 @@ class Device:
             judgement = gatherer.add(packet) if packet.type == Event.VERDICT else None
             if judgement:
                 yield judgement
+
+    def last_verdicts(self) -> LastVerdicts:
+        """The last verdicts of run mode, and how many there were that nobody listened to."""
+        told = Verdicts.unpack(self.request(Request.VERDICTS))
+        return Gatherer(self.name, VERDICTS_ONLY, self.info.channels).last(told)
 
     def replay(
         self, windows: NDArray[np.int16], options: Option = Option.FEATURES, credits: int | None = None
@@ -256,9 +270,8 @@ def _impossible(info: Info) -> str | None:
         return f"body_max {info.body_max}, less than {smallest}"
     if info.hop < info.window:
         return f"hop {info.hop} below window {info.window}"
-    return next(
-        (f"{name} 0" for name in ("channels", "features", "window", "credits") if not getattr(info, name)), None
-    )
+    counts = ("credits",) if info.status else ("channels", "features", "window", "credits")
+    return next((f"{name} 0" for name in counts if not getattr(info, name)), None)
 
 
 def _short(value: int | bytes) -> str:
@@ -273,17 +286,19 @@ def stream(windows: NDArray[np.int16], hop: int) -> NDArray[np.int16]:
     return padded.reshape(count * hop, channels)
 
 
-def open_device(url: str, *, image: Path | None = None, counting: bool = False, baud: int = BAUD) -> Device:
-    """Open a pyserial URL (tty, pty, socket://HOST:PORT), or start `image` on board:NAME.
+def open_device(
+    url: str, *, image: Path | None = None, counting: bool = False, pump: bool = False, baud: int = BAUD
+) -> Device:
+    """Open a pyserial URL (tty, pty, socket://HOST:PORT), or start `image` on board:NAME, or board:native,SETTINGS.
 
-    counting: let an emulated board's ticks follow its instructions. Raises CyberHansError: unknown board, no such port,
-    no answer, another protocol version.
+    counting: let an emulated board's ticks follow its instructions; pump: let native play one where nothing is named.
+    Raises CyberHansError: unknown board, no such port, no answer, another protocol version.
     """
     emulator = None
     if url.startswith("board:"):
         if image is None:
             raise CyberHansError(f"{url} needs an image: give one, or build the detector")
-        emulator = Emulator(board(url.removeprefix("board:")), image, counting)
+        emulator = start(url.removeprefix("board:"), image, counting=counting, pump=pump)
     try:
         line = Line(emulator.url if emulator else url, baud, emulator)
         try:

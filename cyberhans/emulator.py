@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -25,8 +26,9 @@ class Emulator:
     `url` is where its serial port is.
     """
 
-    def __init__(self, board: Board, image: Path, counting: bool = False) -> None:
-        """counting: let port_ticks() follow the instructions, where the emulator can. Raises CyberHansError."""
+    def __init__(self, board: Board, image: Path, counting: bool = False, arguments: Sequence[str] = ()) -> None:
+        """counting: let port_ticks() follow the instructions, where the emulator can. arguments: of a native image,
+        see firmware/boards/native/native.h. Raises CyberHansError."""
         lacking = emulator_missing(board)
         if lacking:
             raise CyberHansError(f"{board.name} cannot run here: {lacking}")
@@ -37,7 +39,7 @@ class Emulator:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         with _listener() as listener:
             port, number = listener.getsockname()[1], listener.fileno()
-            command = emulator_command(board, image.resolve(), number, self.counting)
+            command = [*emulator_command(board, image.resolve(), number, self.counting), *arguments]
             try:
                 self._child = subprocess.Popen(
                     [*_dying_with_parent(board), *command],
@@ -45,6 +47,7 @@ class Emulator:
                     stdout=subprocess.PIPE,
                     stderr=self._complaints,
                     pass_fds=[number] if board.bare else [],
+                    start_new_session=True,  # Ctrl-C is for this program, not for the board
                 )
             except OSError as error:
                 self._complaints.close()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cyberhans.errors import CyberHansError
 from cyberhans.line import Line
-from cyberhans.messages import NAK, REPLY, Nak, Refusal
+from cyberhans.messages import NAK, REPLY, Event, Nak, Refusal
 from cyberhans.protocol import Packet
 
 REPEAT_SECONDS = (1.0, 2.0, 4.0, 13.0)  # that each sending of a request waits for its reply
@@ -15,10 +15,12 @@ FIRST_EVENT = 0xC0
 REFUSALS = {
     Refusal.UNKNOWN: "it does not know this request: its firmware is older than this program",
     Refusal.LENGTH: "the request has a wrong length",
-    Refusal.MODE: "it is in run mode: START comes first",
+    Refusal.MODE: "it is in another mode: START, or CAPTURE, comes first",
     Refusal.INDEX: "samples were lost: it expects sample index {detail}",
     Refusal.FILE: "it cannot read files of this computer (a board without an emulator cannot): leave out bulk",
     Refusal.CORE: "its core refuses (error {detail})",
+    Refusal.RATE: "its sensor has no such rate, or the line does not carry it; the nearest is {detail} / 1000 Hz",
+    Refusal.CHANNELS: "its sensor has {detail} channels: ask for 1 to {detail}",
 }
 
 
@@ -50,6 +52,7 @@ class Exchange:
         self.missed_events = 0
         self._seq = 0
         self._event_seq: int | None = None
+        self._data: list[Packet] = []  # DATA that came while a reply was waited for
 
     @property
     def name(self) -> str:
@@ -61,6 +64,11 @@ class Exchange:
         self.line.write(Packet(int(kind), seq, body).encode())
         return seq
 
+    def arrived(self) -> list[Packet]:
+        """The packets that have come by now, with no DATA dropped by request(), in their order; never waits."""
+        before, self._data = self._data, []
+        return before + self.line.arrived()
+
     def take(self, deadline: float) -> Packet | None:
         """The next packet; None when time.monotonic() has passed `deadline`, also while late events come in."""
         while packet := self.line.take(deadline):
@@ -71,7 +79,8 @@ class Exchange:
         return None
 
     def request(self, kind: int, body: bytes = b"", waits: Sequence[float] | None = None) -> bytes:
-        """Body of the reply; drops events that come before it. It is sent once for each of `waits`, in seconds.
+        """Body of the reply; drops events that come before it, but for DATA, which
+        arrived() has. It is sent once for each of `waits`, in seconds.
 
         Raises Refused, or Silent without a reply in time.
         """
@@ -109,6 +118,8 @@ class Exchange:
         while packet := self.take(deadline):
             if self.answers(packet, kind, seq):
                 return packet.body
+            if packet.type == Event.DATA:
+                self._data.append(packet)
             if time.monotonic() > deadline:
                 break
         return None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cyberhans.errors import CyberHansError
 from cyberhans.exchange import Lost
-from cyberhans.messages import Costs, Event, Features, Option, Verdict
+from cyberhans.messages import Costs, Event, Features, Option, Verdict, Verdicts
 from cyberhans.protocol import Packet
 
 INT16 = np.dtype("<i2")
@@ -28,6 +28,16 @@ class Judgement:
     mean: NDArray[np.int16]
     features: NDArray[np.int16] | None = None
     costs: Costs | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LastVerdicts:
+    """Of run mode since it began: how many windows were judged, how many of these verdicts were not sent because
+    nobody listened, and the last of them all, the oldest first."""
+
+    windows: int
+    unsent: int
+    last: list[Judgement]
 
 
 class Gatherer:
@@ -50,6 +60,13 @@ class Gatherer:
             costs = Costs.unpack(event.body)
             self._under_way = replace(self._of(costs.window), costs=costs)
         return self._complete()
+
+    def last(self, told: Verdicts) -> LastVerdicts:
+        """The reply to VERDICTS."""
+        if told.count * told.size != len(told.tail):
+            raise self._malformed(f"{told.count} verdicts of {told.size} bytes in {len(told.tail)}")
+        bodies = [told.tail[place * told.size : (place + 1) * told.size] for place in range(told.count)]
+        return LastVerdicts(told.windows, told.unsent, [self._judgement(Verdict.unpack(body)) for body in bodies])
 
     def finish(self) -> None:
         """No more will come: an unfinished window is an error."""

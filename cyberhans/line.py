@@ -12,16 +12,20 @@ from cyberhans.boards import boards
 from cyberhans.emulator import EXIT_SECONDS, START_SECONDS, Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.protocol import Decoder, Packet
+from cyberhans.serial_port import obstacle
 
 POLL_SECONDS = 0.05
 CHUNK = 4096  # bytes
+PORTION = 1 << 16  # bytes, of what has come already
 WRITE_SECONDS = 10.0  # at most, for one packet
 
 
 class Line:
     """Sends and receives packets. Every failure of the port is one CyberHansError."""
 
-    def __init__(self, url: str, baud: int, emulator: Emulator | None) -> None:
+    def __init__(self, url: str, baud: int, emulator: Emulator | None, patience: float = 0.0) -> None:
+        """patience: seconds, at most, that one packet waits to be taken; 0: WRITE_SECONDS."""
+        self._patience = patience = patience or WRITE_SECONDS
         self.name = f"board:{emulator.board.name}" if emulator else url
         self.emulator = emulator
         self.decoder = Decoder()
@@ -29,7 +33,7 @@ class Line:
         self._port = self._open(url, baud)
         self._selectable = _selectable(self._port)
         if not self._selectable:
-            self._port.timeout, self._port.write_timeout = POLL_SECONDS, WRITE_SECONDS
+            self._port.timeout, self._port.write_timeout = POLL_SECONDS, patience
         self.write(b"\0")  # ends whatever an earlier host left unfinished
 
     def close(self) -> None:
@@ -37,7 +41,7 @@ class Line:
 
     def write(self, data: bytes) -> None:
         """Wait until the port has taken all of it. Reads meanwhile: else both ends might wait for each other."""
-        deadline, sent = time.monotonic() + WRITE_SECONDS, 0
+        deadline, sent = time.monotonic() + self._patience, 0
         while sent < len(data):
             if self._selectable and not self._takes_bytes():
                 self._arrived.extend(self.decoder.feed(self._read()))
@@ -61,14 +65,21 @@ class Line:
                 return None
         return self._arrived.popleft()
 
-    def _read(self) -> bytes:
-        """What has arrived, or nothing after POLL_SECONDS."""
+    def arrived(self) -> list[Packet]:
+        """The packets that have come by now; never waits."""
+        packets = [*self._arrived, *self.decoder.feed(self._read(wait=False))]
+        self._arrived.clear()
+        return packets
+
+    def _read(self, wait: bool = True) -> bytes:
+        """What has arrived; nothing, without waiting, or after POLL_SECONDS."""
         try:
             if self._selectable:
-                select.select([self._port], [], [], POLL_SECONDS)
-                data = bytes(self._port.read(CHUNK))
+                if wait:
+                    select.select([self._port], [], [], POLL_SECONDS)
+                data = bytes(self._port.read(CHUNK if wait else PORTION))
             else:
-                data = bytes(self._port.read(max(1, self._port.in_waiting)))
+                data = bytes(self._port.read(max(wait, self._port.in_waiting)))
         except (serial.SerialException, OSError) as error:
             raise self._vanished(error) from None
         if not data and self.emulator and self.emulator.ended():
@@ -80,12 +91,13 @@ class Line:
         deadline = time.monotonic() + (START_SECONDS if self.emulator else 0.0)
         while True:
             try:
-                return serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=0)
+                return serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=0, exclusive=True)
             except (serial.SerialException, OSError, ValueError) as error:
                 ended = self.emulator.ended() if self.emulator else None
                 if ended or time.monotonic() > deadline:
-                    hint = f"write --device board:{url}" if url in {row.name for row in boards()} else "check --device"
-                    raise CyberHansError(f"{self.name}: cannot be opened: {ended or _reason(error)}; {hint}") from None
+                    known = None if self.emulator else obstacle(url, getattr(error, "errno", None))
+                    why = known or f"{ended or _reason(error)}; {_hint(url)}"
+                    raise CyberHansError(f"{self.name}: cannot be opened: {why}") from None
                 time.sleep(0.02)
 
     def _vanished(self, error: Exception) -> CyberHansError:
@@ -99,6 +111,10 @@ def _selectable(port: serial.SerialBase) -> bool:
         return int(port.fileno()) >= 0
     except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
         return False
+
+
+def _hint(url: str) -> str:
+    return f"write --device board:{url}" if url in {row.name for row in boards()} else "check --device"
 
 
 def _reason(error: Exception) -> str:

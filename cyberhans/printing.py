@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
@@ -33,6 +33,13 @@ def _print_fields(row: dict[str, Any], indent: str) -> None:
         else:
             shown = f"{value:.4f}" if isinstance(value, float) and abs(value) < 1000 else value
             typer.echo(f"{indent}{key!s:<{width}}  {'-' if shown is None else shown}")
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns as wide as their widest cell; the last cell of a line may be longer."""
+    widths = [max(len(row[i]) for row in rows if len(row) > i + 1) for i in range(max(map(len, rows)) - 1)]
+    for row in rows:
+        typer.echo("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]))
 
 
 def tell_reasons(reasons: Iterable[Reason]) -> None:

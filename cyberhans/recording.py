@@ -278,9 +278,10 @@ def load_recording(path: str | Path) -> Recording:
 
 
 def save_recording(recording: Recording, path: str | Path) -> Recording:
-    """Write WAV and sidecar, each complete or not at all; gives the recording with its path and sha256.
+    """Write sidecar and WAV, in this order, each complete or not at all: no WAV is there without what is known of it.
 
-    Its reasons are kept as they are; one that was never assessed (quality.assessed) gets those of check().
+    Gives the recording with its path and sha256. Its reasons are kept as they are; one that was never assessed
+    (quality.assessed) gets those of check().
     """
     path = Path(path)
     if path.suffix.lower() != ".wav":
@@ -291,6 +292,6 @@ def save_recording(recording: Recording, path: str | Path) -> Recording:
         recording, path=path, sha256=hashlib.sha256(content).hexdigest(), first_frame=0, reasons=reasons
     )
     text = sidecar.pack(saved, clipped=sum(saved.clipped))
-    wav.write_whole(path, content)
     wav.write_whole(path.with_suffix(".json"), text.encode())
+    wav.write_whole(path, content)
     return saved

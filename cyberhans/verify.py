@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cyberhans.boards import Board, board
+from cyberhans.boards import Board
 from cyberhans.core import Core, Results
 from cyberhans.detector import Detector
 from cyberhans.device import Device, open_device, stream
@@ -21,6 +21,7 @@ from cyberhans.difference import Difference, find_difference
 from cyberhans.errors import CyberHansError
 from cyberhans.judgement import Judgement
 from cyberhans.messages import Option
+from cyberhans.player import parse
 from cyberhans.recording import Recording, refuse_bad
 from cyberhans.spec import Spec
 
@@ -117,7 +118,7 @@ def verify_on(
     *, image: Path | None = None, compiler: str = "gcc", limit: int | None = None, bulk: bool = False,
 ) -> Verification:  # fmt: skip
     """Open the device, verify, and on an emulated board count instructions. board:NAME without an image: build it."""
-    target = board(url.removeprefix("board:")) if url.startswith("board:") else None
+    target = parse(url.removeprefix("board:"))[0] if url.startswith("board:") else None
     windows = gather_windows(recordings, detector.spec, limit)
     with tempfile.TemporaryDirectory(prefix="cyberhans-") as scratch:
         if target and image is None:

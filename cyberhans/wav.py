@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from cyberhans.errors import CyberHansError
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+HEADER_BYTES = 44  # of the files written here
+HEAD = 4096  # bytes, within which `data` begins
 MEND = "convert it to 16-bit PCM, e.g. sox IN.wav -b 16 -e signed-integer OUT.wav"
 
 
@@ -37,6 +40,37 @@ def read(path: Path) -> tuple[NDArray[np.int16], int, bytes]:
     if not data:
         raise CyberHansError(f"{path}: holds no samples; record it again")
     return np.frombuffer(data, "<i2").astype(np.int16, copy=False).reshape(-1, channels), rate, content
+
+
+def measure(path: Path) -> tuple[int, int, int]:
+    """Sample frames, channels and rate in Hz, from the header alone: no sample is read."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            content, size = file.read(HEAD), os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise CyberHansError(f"{path}: {error.strerror}; give a WAV file") from None
+    chunks = {name: (at, length) for name, at, length in _headers(content)}
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE" or b"fmt " not in chunks or b"data" not in chunks:
+        raise CyberHansError(f"{path}: not a WAV file, or nothing but its beginning; {MEND}")
+    at, length = chunks[b"fmt "]
+    channels, rate = _format(path, content[at : at + length])
+    at, length = chunks[b"data"]
+    if at + length > size or length % (2 * channels):
+        raise CyberHansError(
+            f"{path}: truncated: {length} bytes promised, {size - at} are there; copy or record it again"
+        )
+    return length // (2 * channels), channels, rate
+
+
+def _headers(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and length of every chunk up to `data`, as far as the file's beginning tells."""
+    at = 12
+    while at + 8 <= len(content):
+        name, length = struct.unpack_from("<4sI", content, at)
+        yield name, at + 8, length
+        if name == b"data":
+            return
+        at += 8 + length + length % 2
 
 
 def _chunks(path: Path, content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -70,24 +104,55 @@ def _format(path: Path, chunk: bytes) -> tuple[int, int]:
     return channels, rate
 
 
-def pack(samples: NDArray[np.int16], rate: int) -> bytes:
-    """The bytes of a WAV file: the 44-byte header and the samples."""
-    channels, size = samples.shape[1], samples.nbytes
+def header(channels: int, rate: int, size: int) -> bytes:
+    """The 44 bytes before `size` bytes of samples."""
     if size > 0xFFFFFFFF - 36:
         raise CyberHansError(f"{size} bytes of samples do not fit a WAV file (4 GiB); save it in parts")
-    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, PCM, channels, rate,
+    return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, PCM, channels, rate,
                        rate * channels * 2, channels * 2, 16, b"data", size)  # fmt: skip
-    return head + samples.astype("<i2", copy=False).tobytes()
+
+
+def pack(samples: NDArray[np.int16], rate: int) -> bytes:
+    """The bytes of a WAV file: the header and the samples."""
+    return header(samples.shape[1], rate, samples.nbytes) + samples.astype("<i2", copy=False).tobytes()
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there completely or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a file so that it is there completely or not at all, even if the power fails meanwhile."""
+    draft = path.with_name(f"{_draft(path)}{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)
+        with draft.open("wb") as file:
+            file.write(content)
+            settle(file)
         os.replace(draft, path)
+        settle_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise CyberHansError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def drafts(path: Path) -> list[Path]:
+    """What write_whole(path) left where it was killed."""
+    return [entry for entry in path.parent.iterdir() if entry.name.startswith(_draft(path))]
+
+
+def settle(file: BinaryIO) -> None:
+    """Wait until all of it is on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def settle_folder(folder: Path) -> None:
+    """The same for the names in it, where the system can (Windows has no such thing)."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _draft(path: Path) -> str:
+    return f".{path.name}."

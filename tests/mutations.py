@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from cyberhans.messages import Nak, Request, Samples, Start, Taken, Trace, Verdict
+from cyberhans.messages import Capture, Credit, Nak, Request, Samples, Start, Taken, Trace, Verdict
 from cyberhans.protocol import LARGEST_BODY, Packet
 
 EDGES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -42,6 +42,12 @@ def _body(rng: random.Random, kind: int, index: int, channels: int, files: tuple
             ).pack()
         case Request.TRACE:
             return Trace(rng.choice(EDGES), rng.randrange(65536), rng.randrange(8), 0).pack()
+        case Request.CAPTURE:
+            rate, until = rng.choice((0, 1_000, 3_200_000, 100_000_000, 100_000_001)), rng.choice((0, 1_000, 2**31 - 1))
+            frames = rng.choice((0, 1, 500, 2**32 - 1))
+            return Capture(rng.randrange(3), rate, frames, until, rng.randrange(channels + 2), 0, 0).pack()
+        case Request.CREDIT:
+            return Credit(rng.randrange(3), rng.choice((1, 5_000, *EDGES))).pack()
         case Request.FILE:
             return rng.choice(files).encode() + b"\0"
     return b""

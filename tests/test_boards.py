@@ -112,7 +112,7 @@ def test_the_emulator_gets_image_and_line_as_whole_arguments(row: Board) -> None
     assert any("fd=5555" in part.split(",") for part in plain)
     counting = boards.emulator_command(row, image, 5555, icount=True)
     place = counting.index("-icount")
-    assert counting[place + 1] == f"shift={row.icount_shift}"
+    assert counting[place + 1] == f"shift={row.icount_shift},sleep=off"
     assert counting[:place] + counting[place + 2 :] == plain
 
 

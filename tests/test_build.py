@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
+from numpy.typing import NDArray
 from small_detector import noise, small_detector, small_spec
 
 from cyberhans import boards
@@ -481,6 +482,18 @@ def used_stack(made: Build, monitor: socket.socket, file: Path) -> int:
     return made.stack_bytes - untouched
 
 
+def deepest_stack(made: Build, windows: NDArray[np.int16], folder: Path) -> int:
+    """Bytes of stack used by a replay of the windows by link and by file, and a second of run mode."""
+    windows.tofile(folder / "windows.bin")
+    with running(made) as (url, monitor):
+        with open_device(url) as device:
+            assert len(list(device.replay(windows))) == len(windows)
+            assert len(list(device.replay_file(folder / "windows.bin", len(windows)))) == len(windows)
+            device.run()
+            time.sleep(1)
+        return used_stack(made, monitor, folder / "stack.bin")
+
+
 @pytest.mark.emulator
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -489,17 +502,10 @@ def used_stack(made: Build, monitor: socket.socket, file: Path) -> int:
 def test_the_stack_in_use_is_what_the_analysis_found(
     trained: dict[str, Path], learnt: dict[str, Images], tmp_path: Path, name: str, kind: str
 ) -> None:
-    """Replay by link and by file, a trace, run mode: the deepest stack seen is no deeper and hardly less."""
+    """Replay by link and by file, run mode: the deepest stack seen is no deeper and hardly less."""
     made = learnt[kind][name]
     windows = np.load(trained[kind] / "golden.npy")
-    windows.tofile(tmp_path / "windows.bin")
-    with running(made) as (url, monitor):
-        with open_device(url) as device:
-            assert len(list(device.replay(windows))) == len(windows)
-            assert len(list(device.replay_file(tmp_path / "windows.bin", len(windows)))) == len(windows)
-            device.run()
-            time.sleep(1)
-        used = used_stack(made, monitor, tmp_path / "stack.bin")
+    used = deepest_stack(made, windows, tmp_path)
     assert made.stack_bytes is not None
     found = made.stack_bytes - MARGIN_BYTES
     least = 0.75 if name.startswith("virt") else 0.9  # a trap's large frame seldom comes at the deepest moment

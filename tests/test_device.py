@@ -194,7 +194,7 @@ def test_a_slow_device_that_gets_on_is_waited_for(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_unknown_request_gets_a_nak_with_its_number(native: Device) -> None:
-    for kind in (0x1F, 0x08, 0x7F):
+    for kind in (0x1F, 0x0D, 0x7F):
         with pytest.raises(Refused) as error:
             native.request(kind, b"anything")
         assert error.value.code == Refusal.UNKNOWN
@@ -218,7 +218,7 @@ def test_half_a_sample_frame_is_refused(native: Device) -> None:
 
 
 def test_samples_need_start(native: Device) -> None:
-    with pytest.raises(Refused, match="START comes first"):
+    with pytest.raises(Refused, match="START, or CAPTURE, comes first"):
         send_samples(native, 0, np.zeros((1, 3), np.int16))
 
 
@@ -238,14 +238,14 @@ def test_a_core_that_refuses_its_detector_keeps_its_first_error(tmp_path: Path) 
     """START is refused with it, changes nothing, and no later request covers it with another."""
     firmware = Path(shutil.copytree(firmware_dir(), tmp_path / "firmware"))
     source = firmware / "app" / "stream.c"
-    source.write_text(source.read_text().replace("work, sizeof work)", "work, sizeof work - 8)"))
+    source.write_text(source.read_text().replace("sizeof work.core)", "sizeof work.core - 8)"))
     made = build(small_image()[1].parent.parent / "detector", "native", tmp_path / "out", firmware=firmware)
     with open_device("board:native", image=made.image) as device:
         assert (device.info.status, device.info.mode) == (HANS_E_MEMORY, Mode.RUN)
         with pytest.raises(Refused) as error:
             device.start()
         assert (error.value.code, error.value.detail) == (Refusal.CORE, HANS_E_MEMORY)
-        with pytest.raises(Refused, match="START comes first"):
+        with pytest.raises(Refused, match="START, or CAPTURE, comes first"):
             send_samples(device, 0, np.zeros((1, 3), np.int16))
         after = device.ask_info()
         assert (after.status, after.mode) == (HANS_E_MEMORY, Mode.RUN)

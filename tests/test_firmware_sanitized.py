@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import played
 import pytest
 from counts import full
-from sanitized import sanitized_image
+from receiver import Receiver
+from sanitized import WAVEFORM, sanitized_image
 from small_detector import noise, small_image
 
 from cyberhans.boards import board
@@ -42,6 +45,31 @@ def test_it_verifies(running: Emulator) -> None:
             assert verify(detector, windows, device, bulk=bulk).equal
 
 
+@pytest.mark.parametrize("more", [(), ("--clock-error", "-0.5", "--jitter", "0.05"), ("--clock-error", "0.5")])
+def test_it_plays_a_recording(image: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    """In blocks and packets that its length does not divide; whoever looks away meanwhile."""
+    samples = played.noise(77, channels=5)
+    with played.playing(tmp_path / "raw", samples, 20_000, *more, image=image) as on:
+        with open_device(on.url) as device:
+            Receiver(device).begin(20_000, 0, 5, until=2**31 - 1)
+        with open_device(on.url) as device:
+            for channels in (5, 2):
+                received = Receiver(device).whole(20_000, 20_000, channels)
+                assert received.last and received.frames + received.last.overruns == 20_000  # its ring is small
+                assert played.wrong(received, samples) == 0
+        assert on.ended() is None
+
+
+def test_any_argument_is_safe(image: Path, tmp_path: Path) -> None:
+    """Each ends with one line, and with no sanitizer's."""
+    names = ("--port", "--play", "--channels", "--rate-mhz", "--scale", "--unit", "--serial-number", "--jitter", "--x")
+    values = ("", "0", "-1", "1/", "/", "9" * 400, "x" * 70_000, "\xff", "1e999", str(tmp_path))
+    for given in ([name, *value] for name in names for value in ([], *([value] for value in values))):
+        done = subprocess.run([image, *given, "--jitter", "none"], stdin=subprocess.DEVNULL, capture_output=True)
+        assert (done.returncode, done.stdout) == (2, b""), given
+        assert done.stderr.startswith(b"firmware: ") and done.stderr.count(b"\n") == 1
+
+
 def test_any_trace_position_is_safe(running: Emulator) -> None:
     window = noise(small_image()[0].spec, 1)[0]
     with open_device(running.url) as device:
@@ -49,6 +77,16 @@ def test_any_trace_position_is_safe(running: Emulator) -> None:
         for call, offset, stage in places:
             traced = device.trace(window, Trace(call, offset, stage, 0))
             assert len(traced.tail) <= 128
+
+
+def test_it_captures(running: Emulator) -> None:
+    """Every number of channels, at a low and the highest rate, the ring full at times."""
+    with open_device(running.url) as device:
+        receiver = Receiver(device, WAVEFORM)
+        for rate_hz, channels in ((300, 1), (20_000, 2), (100_000, 3)):
+            received = receiver.whole(rate_hz, round(rate_hz / 2), channels)
+            assert received.last and received.frames + received.last.overruns == received.last.sampled
+            assert received.wrong() == 0
 
 
 def test_any_packet_gets_an_answer(running: Emulator) -> None:

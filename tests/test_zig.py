@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_detector import noise, small_detector, small_spec
-from test_build import image_sizes, running, used_stack
+from test_build import deepest_stack, image_sizes
 
 from cyberhans import boards
 from cyberhans.boards import board
@@ -110,15 +109,7 @@ def test_the_estimate_is_never_below_and_at_most_a_tenth_above(name: str, compil
 @bare
 def test_the_stack_in_use_is_what_the_analysis_found(name: str, compiler: str, tmp_path: Path) -> None:
     made = zig_image(name)
-    windows = tiny_detector().golden
-    windows.tofile(tmp_path / "windows.bin")
-    with running(made) as (url, monitor):
-        with open_device(url) as device:
-            assert len(list(device.replay(windows))) == len(windows)
-            assert len(list(device.replay_file(tmp_path / "windows.bin", len(windows)))) == len(windows)
-            device.run()
-            time.sleep(1)
-        used = used_stack(made, monitor, tmp_path / "stack.bin")
+    used = deepest_stack(made, tiny_detector().golden, tmp_path)
     assert made.stack_bytes is not None
     found = made.stack_bytes - MARGIN_BYTES
     least = 0.75 if name.startswith("virt") else 0.8  # a trap's large frame seldom comes at the deepest moment

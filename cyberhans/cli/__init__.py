@@ -8,11 +8,19 @@ from typing import Annotated
 import typer
 
 from cyberhans import __version__
-from cyberhans.cli import detectors, devices, firmware, recordings  # each adds its verbs, in this order
+from cyberhans.cli import (  # each adds its verbs
+    capture,
+    catalogue,
+    detectors,
+    devices,
+    firmware,
+    formats,
+    recordings,
+)
 from cyberhans.cli.options import app
 from cyberhans.printing import print_failure
 
-__all__ = ["app", "detectors", "devices", "firmware", "main", "recordings"]
+__all__ = ["app", "capture", "catalogue", "detectors", "devices", "firmware", "formats", "main", "recordings"]
 
 
 def _print_version(asked: bool) -> None:

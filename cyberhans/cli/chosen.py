@@ -1,4 +1,4 @@
-"""The recordings that a command line names."""
+"""The recordings and the device that a command line names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from cyberhans.ports import Place
     from cyberhans.recording import Recording
 
 
@@ -24,3 +25,12 @@ def chosen_recordings(
         part = load_protocol(dataset, protocol)
         return tuple(recording for role in roles for recording in getattr(part, role))
     raise typer.BadParameter("give RECORDING..., or --dataset DIR with --protocol NAME")
+
+
+def chosen_device(device: str | None, serial: str | None) -> Place:
+    """The place of the one device that is named by --device or by --serial."""
+    from cyberhans.ports import find
+
+    if (device is None) == (serial is None):
+        raise typer.BadParameter("give --device URL, --device board:NAME or --serial NUMBER; `cyberhans devices` lists")
+    return find(device, serial)

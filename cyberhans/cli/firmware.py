@@ -7,20 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
-from cyberhans.cli.chosen import chosen_recordings
-from cyberhans.cli.options import Compiler, Dataset, DetectorFolder, Json, ProtocolName, app
+from cyberhans.cli.chosen import chosen_device, chosen_recordings
+from cyberhans.cli.options import Compiler, Dataset, DetectorFolder, Device, Json, ProtocolName, Serial, app
 from cyberhans.printing import print_json, tell
+
+MaybeDetector = Annotated[Path | None, typer.Argument(metavar="DETECTOR", help="A detector's folder, made by train.")]
 
 
 @app.command()
 def build(
-    folder: DetectorFolder,
     board: Annotated[str, typer.Option(help="The board to build for; `cyberhans boards` lists them.")],
     out: Annotated[Path, typer.Option(help="Where the image goes.")],
+    folder: MaybeDetector = None,
     compiler: Compiler = "gcc",
     as_json: Json = False,
 ) -> None:
-    """Build a board's firmware with this detector, and say what it takes."""
+    """Build a board's firmware and say what it takes; without a detector it only samples, for `capture`."""
     from cyberhans.build import build as make
 
     tell(make(folder, board, out, compiler=compiler).to_dict(), as_json)
@@ -29,8 +31,9 @@ def build(
 @app.command()
 def verify(
     folder: DetectorFolder,
-    device: Annotated[str, typer.Option(help="A pyserial URL, or board:NAME, which builds and starts that board.")],
     files: Annotated[list[Path] | None, typer.Argument(metavar="RECORDING...", help="int16 WAV files.")] = None,
+    device: Device = None,
+    serial: Serial = None,
     dataset: Dataset = None,
     protocol: ProtocolName = None,
     image: Annotated[Path | None, typer.Option(help="With board:NAME: run this image instead of building one.")] = None,
@@ -43,13 +46,14 @@ def verify(
     from cyberhans.detector import load_detector
     from cyberhans.verify import verify_on
 
-    if image and not device.startswith("board:"):
+    place = chosen_device(device, serial)
+    if image and not place.board:
         raise typer.BadParameter("--image goes with --device board:NAME; a device behind a port runs what it holds")
-    if compiler != "gcc" and (image or not device.startswith("board:")):
+    if compiler != "gcc" and (image or not place.board):
         raise typer.BadParameter("--compiler goes with --device board:NAME without --image; nothing else is built")
     recordings = chosen_recordings(files, dataset, protocol, "test_normal", "test_anomaly")
     outcome = verify_on(
-        device, load_detector(folder), recordings, image=image, compiler=compiler, limit=windows, bulk=bulk
+        place.url, load_detector(folder), recordings, image=image, compiler=compiler, limit=windows, bulk=bulk
     )
     tell(outcome.to_dict(), as_json)
     if not outcome.equal:

@@ -6,6 +6,7 @@
 #include "messages.h"
 #include "port.h"
 #include "stream.h"
+#include "verdicts.h"
 #include "watch.h"
 
 #define SPEC HANS_DETECTOR_SPEC
@@ -19,12 +20,12 @@ typedef char int_has_32_bits[sizeof(int) >= 4 ? 1 : -1];
 typedef char body_holds_a_dump[sizeof(struct message_traced) + DUMP_BYTES <= HANS_BODY_MAX ? 1 : -1];
 typedef char body_holds_info[sizeof(struct message_info) <= HANS_BODY_MAX ? 1 : -1];
 
-static void reply(const struct link_packet *packet, const void *body, size_t size)
+void answer_reply(const struct link_packet *packet, const void *body, size_t size)
 {
     link_send(packet->type | MESSAGE_REPLY, packet->seq, body, size, NULL, 0);
 }
 
-static void refuse(const struct link_packet *packet, enum refusal code, int32_t detail)
+void answer_refuse(const struct link_packet *packet, enum refusal code, int32_t detail)
 {
     struct message_nak nak = {.request = packet->type, .code = (uint8_t)code, .detail = detail};
     link_send(MESSAGE_NAK, packet->seq, &nak, sizeof nak, NULL, 0);
@@ -60,7 +61,7 @@ static void answer_info(const struct link_packet *packet)
     memcpy(info.detector, MODEL.detector, sizeof info.detector);
     memcpy(info.serial, serial, sizeof info.serial);
     memcpy(info.board, port_board, named < sizeof info.board ? named : sizeof info.board);
-    reply(packet, &info, sizeof info);
+    answer_reply(packet, &info, sizeof info);
 }
 
 static void answer_taken(const struct link_packet *packet, int core)
@@ -68,9 +69,9 @@ static void answer_taken(const struct link_packet *packet, int core)
     struct message_taken taken = {.next = stream_state()->next, .lost = port_lost(), .credits = LINK_CREDITS};
 
     if (core == HANS_OK) {
-        reply(packet, &taken, sizeof taken);
+        answer_reply(packet, &taken, sizeof taken);
     } else {
-        refuse(packet, REFUSAL_CORE, core);
+        answer_refuse(packet, REFUSAL_CORE, core);
     }
 }
 
@@ -79,7 +80,7 @@ static void answer_start(const struct link_packet *packet)
     struct message_start start = {0, 0};
 
     if (packet->size < sizeof start.options) {
-        refuse(packet, REFUSAL_LENGTH, 0);
+        answer_refuse(packet, REFUSAL_LENGTH, 0);
         return;
     }
     memcpy(&start, packet->body, packet->size < sizeof start ? sizeof start.options : sizeof start);
@@ -91,16 +92,16 @@ static void answer_samples(const struct link_packet *packet)
     struct message_samples head;
 
     if (stream_state()->mode != MODE_HOST) {
-        refuse(packet, REFUSAL_MODE, 0);
+        answer_refuse(packet, REFUSAL_MODE, 0);
         return;
     }
     if (packet->size < sizeof head || (packet->size - sizeof head) % FRAME_BYTES != 0) {
-        refuse(packet, REFUSAL_LENGTH, 0);
+        answer_refuse(packet, REFUSAL_LENGTH, 0);
         return;
     }
     memcpy(&head, packet->body, sizeof head);
     if (head.index != stream_state()->next) {
-        refuse(packet, REFUSAL_INDEX, (int32_t)stream_state()->next);
+        answer_refuse(packet, REFUSAL_INDEX, (int32_t)stream_state()->next);
         return;
     }
     /* A body lies at an even address, in memory declared as 16-bit words (link.c). */
@@ -113,12 +114,12 @@ static void answer_trace(const struct link_packet *packet)
     struct message_trace trace;
 
     if (packet->size < sizeof trace) {
-        refuse(packet, REFUSAL_LENGTH, 0);
+        answer_refuse(packet, REFUSAL_LENGTH, 0);
         return;
     }
     memcpy(&trace, packet->body, sizeof trace);
     watch_arm(&trace);
-    reply(packet, NULL, 0);
+    answer_reply(packet, NULL, 0);
 }
 
 static void answer_traced(const struct link_packet *packet)
@@ -150,23 +151,24 @@ static long read_block(int file, uint8_t *room, size_t size)
 /* Take a whole file of the host, through the memory of the packet that named it. */
 static void answer_file(const struct link_packet *packet)
 {
-    const size_t block = HANS_BODY_MAX / FRAME_BYTES * FRAME_BYTES;
     struct message_replayed replayed = {0, 0};
     int core = HANS_OK;
     int file = -1;
+    size_t block;
     long got;
 
     if (stream_state()->mode != MODE_HOST) {
-        refuse(packet, REFUSAL_MODE, 0);
+        answer_refuse(packet, REFUSAL_MODE, 0);
         return;
     }
     if (packet->size > 0 && packet->body[packet->size - 1] == 0) {
         file = port_file_open((const char *)packet->body);
     }
     if (file < 0) {
-        refuse(packet, REFUSAL_FILE, 0);
+        answer_refuse(packet, REFUSAL_FILE, 0);
         return;
     }
+    block = HANS_BODY_MAX / FRAME_BYTES * FRAME_BYTES;
     while ((got = read_block(file, packet->body, block)) > 0 && got % (long)FRAME_BYTES == 0 && core == HANS_OK) {
         core = stream_take((const int16_t *)(const void *)packet->body, (size_t)got / FRAME_BYTES);
     }
@@ -174,11 +176,11 @@ static void answer_file(const struct link_packet *packet)
     replayed.frames = stream_frames();
     replayed.windows = stream_state()->windows;
     if (core != HANS_OK) {
-        refuse(packet, REFUSAL_CORE, core);
+        answer_refuse(packet, REFUSAL_CORE, core);
     } else if (got != 0) {
-        refuse(packet, got < 0 ? REFUSAL_FILE : REFUSAL_LENGTH, 0);
+        answer_refuse(packet, got < 0 ? REFUSAL_FILE : REFUSAL_LENGTH, 0);
     } else {
-        reply(packet, &replayed, sizeof replayed);
+        answer_reply(packet, &replayed, sizeof replayed);
     }
 }
 
@@ -187,10 +189,18 @@ static void answer_run(const struct link_packet *packet)
     int core = stream_begin(MODE_RUN, 0, 0);
 
     if (core == HANS_OK) {
-        reply(packet, NULL, 0);
+        answer_reply(packet, NULL, 0);
     } else {
-        refuse(packet, REFUSAL_CORE, core);
+        answer_refuse(packet, REFUSAL_CORE, core);
     }
+}
+
+static void answer_verdicts(const struct link_packet *packet)
+{
+    const uint8_t *tail;
+    struct message_verdicts told = verdicts_told(&tail);
+
+    link_send(REQUEST_VERDICTS | MESSAGE_REPLY, packet->seq, &told, sizeof told, tail, (size_t)told.count * told.size);
 }
 
 void answer(const struct link_packet *packet)
@@ -217,7 +227,19 @@ void answer(const struct link_packet *packet)
     case REQUEST_RUN:
         answer_run(packet);
         break;
+    case REQUEST_VERDICTS:
+        answer_verdicts(packet);
+        break;
+    case REQUEST_SENSOR:
+        answer_sensor(packet);
+        break;
+    case REQUEST_CAPTURE:
+        answer_capture(packet);
+        break;
+    case REQUEST_CREDIT:
+        answer_credit(packet);
+        break;
     default:
-        refuse(packet, REFUSAL_UNKNOWN, 0);
+        answer_refuse(packet, REFUSAL_UNKNOWN, 0);
     }
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "capture.h"
 #include "detector.h"
 #include "link.h"
 #include "port.h"
@@ -69,17 +70,26 @@ static int listen(void)
 
 static int sample(void)
 {
-    const int16_t *samples;
-    size_t count = stream_state()->mode == MODE_RUN ? source_read(&samples) : 0;
+    struct source_block block;
 
-    if (count > 0) {
-        stream_take(samples, count);
+    if (stream_state()->mode == MODE_CAPTURE) {
+        return capture_send();
     }
-    return count > 0;
+    if (stream_state()->mode != MODE_RUN || (block = source_read()).frames == 0) {
+        return 0;
+    }
+    stream_take(block.samples, block.frames);
+    return 1;
 }
 
 int app_step(void)
 {
     int heard = listen();
     return sample() || heard;
+}
+
+/* In run mode it is the main loop that reads the source. */
+void app_tick(void)
+{
+    capture_tick();
 }

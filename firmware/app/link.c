@@ -98,6 +98,11 @@ uint32_t link_broken(void)
     return broken;
 }
 
+int link_room(void)
+{
+    return port_room() >= HANS_PACKET_ROOM(LINK_FRAME);
+}
+
 /* Either part of a body may be absent. */
 static uint8_t *append(uint8_t *end, const void *part, size_t size)
 {

@@ -11,6 +11,10 @@
 #define HANS_BODY_MAX 256 /* bytes; boards.toml has each board's */
 #endif
 
+#ifndef HANS_CAPTURE_BYTES
+#define HANS_CAPTURE_BYTES 4096 /* least ring of a capture; boards.toml has each board's */
+#endif
+
 /* SAMPLES packets that a host may have under way: one that is worked on, one that the port's buffer holds meanwhile. */
 #define LINK_CREDITS 2
 
@@ -31,6 +35,9 @@ enum link_status link_take(struct link_packet *packet);
 
 /* Damaged packets dropped since power-on. */
 uint32_t link_broken(void);
+
+/* Whether the port takes the largest packet now, without waiting for a reader. */
+int link_room(void);
 
 /* Send a packet: `head`, then `tail`, together at most HANS_BODY_MAX bytes. Waits for the port. */
 void link_send(uint8_t type, uint8_t seq, const void *head, size_t head_size, const void *tail, size_t tail_size);

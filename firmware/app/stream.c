@@ -1,15 +1,21 @@
 #include "stream.h"
 
+#include "capture.h"
 #include "detector.h"
 #include "link.h"
 #include "messages.h"
 #include "port.h"
 #include "source.h"
+#include "verdicts.h"
 #include "watch.h"
 
 #define SPEC HANS_DETECTOR_SPEC
 
-static uint64_t work[HANS_DETECTOR_WORDS];
+/* The core's while it works, a capture's ring while it does not. */
+static union {
+    uint64_t core[HANS_DETECTOR_WORDS];
+    uint32_t ring[HANS_CAPTURE_BYTES / 4];
+} work;
 static struct hans hans;
 static struct stream stream;
 
@@ -27,6 +33,7 @@ static void send_features(uint32_t window)
     }
 }
 
+/* In run mode nothing waits for a host that may not be there. */
 static void send_window(const struct hans_verdict *verdict)
 {
     const uint32_t window = stream.window + verdict->window;
@@ -41,8 +48,16 @@ static void send_window(const struct hans_verdict *verdict)
     };
     struct message_costs costs = {.window = window};
 
+    const size_t mean_size = SPEC.channels * sizeof *verdict->mean;
+    const int sent = stream.mode != MODE_RUN || link_room();
+
     watch_window(&hans, &costs);
-    link_event(EVENT_VERDICT, &head, sizeof head, verdict->mean, SPEC.channels * sizeof *verdict->mean);
+    if (stream.mode == MODE_RUN) {
+        verdicts_keep(&head, verdict->mean, mean_size, sent);
+    }
+    if (sent) {
+        link_event(EVENT_VERDICT, &head, sizeof head, verdict->mean, mean_size);
+    }
     if (stream.options & OPTION_FEATURES) {
         send_features(window);
     }
@@ -79,13 +94,15 @@ int stream_take(const int16_t *samples, size_t count)
 
 int stream_begin(enum mode mode, uint32_t options, uint32_t window)
 {
+    capture_stop();
     if (stream.status != HANS_OK) {
+        stream.mode = MODE_RUN; /* which does nothing then */
         return stream.status;
     }
-    source_stop();
     stream = (struct stream){.mode = (uint8_t)mode, .options = options, .window = window, .next = window * SPEC.hop};
     watch_start(&hans, mode, options, window);
     if (mode == MODE_RUN) {
+        verdicts_forget();
         source_start(SPEC.rate_mhz, SPEC.channels);
     }
     return hans_restart(&hans);
@@ -93,8 +110,20 @@ int stream_begin(enum mode mode, uint32_t options, uint32_t window)
 
 void stream_init(void)
 {
-    stream.status = (int16_t)hans_init(&hans, &SPEC, &HANS_DETECTOR_MODEL, work, sizeof work);
+    /* A slot without a detector is all zeros (firmware/blank). */
+    stream.status = !HANS_DETECTOR_MODEL.magic ? HANS_E_MODEL : (int16_t)hans_init(&hans, &SPEC, &HANS_DETECTOR_MODEL, work.core, sizeof work.core);
     stream_begin(MODE_RUN, 0, 0);
+}
+
+void stream_capture(const struct message_capture *wanted)
+{
+    stream.mode = MODE_CAPTURE;
+    capture_begin(wanted, work.ring, sizeof work);
+}
+
+size_t stream_work_size(void)
+{
+    return sizeof work;
 }
 
 uint32_t stream_frames(void)

@@ -23,6 +23,12 @@ void stream_init(void);
  * sample source feeds it. Returns HANS_OK or the core's error. */
 int stream_begin(enum mode mode, uint32_t options, uint32_t window);
 
+/* Stop the stream and begin a capture instead, whose ring is the core's work memory: until the next stream_begin(). */
+void stream_capture(const struct message_capture *wanted);
+
+/* Bytes of that memory. */
+size_t stream_work_size(void);
+
 /* Sample frames taken since stream_begin. */
 uint32_t stream_frames(void);
 

@@ -23,6 +23,10 @@ static uint64_t work[HANS_DETECTOR_WORDS];
 static struct hans hans;
 static struct hans_verdict verdict;
 
+void app_tick(void)
+{
+}
+
 static void await_listener(void)
 {
     uint8_t byte;

@@ -53,6 +53,7 @@ enum {
 
 const char port_board[] = "microbit";
 const uint32_t port_tick_hz = TICK_HZ;
+const uint32_t port_baud = 115200;
 
 void UART0_IRQHandler(void);
 void TIMER0_IRQHandler(void);
@@ -110,7 +111,7 @@ void port_init(void)
 /* The next millisecond is counted from the last one set, not from now: the tick does not drift. One that has passed
  * while it was being set would only match after 2^32 ticks: then the next is counted from now. Reading the event back
  * lets the write arrive before the handler ends, or it would be entered again (chapter "Peripheral interface"). */
-void TIMER0_IRQHandler(void)
+static void set_tick(void)
 {
     TIMER0_COMPARE0 = 0;
     (void)TIMER0_COMPARE0;
@@ -123,6 +124,12 @@ void TIMER0_IRQHandler(void)
             return;
         next = now + PERIOD;
     }
+}
+
+void TIMER0_IRQHandler(void)
+{
+    set_tick();
+    app_tick();
 }
 
 /* RXDRDY is cleared before RXD is read: reading lets the next byte of the six-byte FIFO raise it again. ERRORSRC bit

@@ -43,6 +43,7 @@ const char port_board[] = "virt-rv32imafc";
 const char port_board[] = "virt-rv32imac";
 #endif
 const uint32_t port_tick_hz = TICK_HZ;
+const uint32_t port_baud = 0;
 
 static uint8_t counting; /* minstret counts instructions, one each ns */
 
@@ -133,6 +134,7 @@ void riscv_interrupt(uint32_t number)
 {
     if (number == RISCV_TIMER) {
         set_tick();
+        app_tick();
     } else if (number == RISCV_EXTERNAL) {
         uint32_t source = PLIC_CLAIM;
         if (source == UART_INTERRUPT)

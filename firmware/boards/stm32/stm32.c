@@ -6,7 +6,6 @@
 
 enum {
     USART1_INTERRUPT = 37, /* both manuals, chapter "Interrupts and events", vector table */
-    BAUD = 115200,
     PATIENCE = 10000 /* rounds of a wait: some ms at 8 MHz; a PLL locks within 0.3 ms (data sheets) */
 };
 
@@ -16,6 +15,8 @@ enum { SR_ORE = 1 << 3, SR_RXNE = 1 << 5, SR_TXE = 1 << 7 };
 enum { CR1_RE = 1 << 2, CR1_TE = 1 << 3, CR1_RXNEIE = 1 << 5, CR1_UE = 1 << 13 };
 
 #define USART1(offset) REGISTER(stm32.usart1 + (uintptr_t)(offset))
+
+const uint32_t port_baud = 115200;
 
 void USART1_IRQHandler(void);
 
@@ -36,7 +37,7 @@ void stm32_wait(const volatile uint32_t *address, uint32_t mask, uint32_t value)
 /* With 16-fold oversampling BRR is the bus's clock over the rate ("Fractional baud rate generation"), rounded. */
 void stm32_start_serial(uint32_t clock_hz)
 {
-    USART1(BRR) = (clock_hz + BAUD / 2u) / BAUD;
+    USART1(BRR) = (clock_hz + port_baud / 2u) / port_baud;
     USART1(CR1) = CR1_UE | CR1_TE | CR1_RE | CR1_RXNEIE;
     serial_resume();
 }

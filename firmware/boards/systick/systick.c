@@ -32,6 +32,7 @@ void systick_start(void)
 void SysTick_Handler(void)
 {
     milliseconds++;
+    app_tick();
 }
 
 /* CVR counts down to 0, which sets the interrupt pending, and reloads: 0 is the first cycle of a new millisecond.

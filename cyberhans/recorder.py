@@ -1,0 +1,221 @@
+"""Recorder: one capture under way, through unplugging and back, to a recording on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from cyberhans import sidecar
+from cyberhans.clock import Rate, Stamps, rate, trend
+from cyberhans.device import Device
+from cyberhans.errors import CyberHansError
+from cyberhans.exchange import Refused
+from cyberhans.flow import Flow, State
+from cyberhans.intake import Block, Intake
+from cyberhans.messages import Request, Sensor
+from cyberhans.plan import Wish, plan
+from cyberhans.quality import assessed, earlier
+from cyberhans.reason import Reason
+from cyberhans.recording import Recording
+from cyberhans.spool import Spool
+
+POLL_SECONDS = 0.01  # between two looks at the line: 1.6 kB at 160 kB/s
+AGAIN_SECONDS = 0.5  # of one look for a device that went away
+CLOCK_TOLERANCE = 0.005  # of the device's clock against this computer's: half of what a Spec tolerates of the rate
+
+Again = Callable[[float], "Device | None"]  # seconds to look for it -> the same device, if it is there again
+
+
+class View(Protocol):
+    """What shows a person how it goes: live.Live."""
+
+    def add(self, block: Block, /) -> None:
+        """Samples, as they come."""
+
+    def tick(self) -> None:
+        """Nothing has come."""
+
+    def note(self, text: str, /) -> None:
+        """What happens; "": nothing any more."""
+
+
+class Recorder:
+    """prepare(), run() and save(); close() in any case."""
+
+    def __init__(self, wish: Wish, device: Device, again: Again | None, patience_s: float) -> None:
+        self._wish, self._device, self._again, self._patience_s = wish, device, again, patience_s
+        self._spool: Spool | None = None
+        self._clock = Stamps()  # (s of the device's clock, s of this computer's)
+        self._reasons: list[Reason] = []
+        self._gone = ""  # why the device is not there
+
+    def close(self) -> None:
+        if not self._gone:
+            self._device.leave()
+        self._device.close()
+        if self._spool:
+            self._spool.discard()
+
+    def prepare(self) -> Path:
+        """Ask what the device can do, and make room; gives the path that the recording will have."""
+        wish, info = self._wish, self._device.info
+        self.sensor = _ask_sensor(self._device)
+        self.plan = plan(wish, self.sensor, info)
+        self._intake = Intake(self.plan.channels, self.plan.rate_hz, info.tick_hz)
+        self._flow = Flow(self._intake, self.plan)
+        name = f"{wish.machine}-{wish.label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        self._spool = Spool(wish.out / wish.machine, name, self.plan.channels, self.plan.rate_hz)
+        return self._spool.path
+
+    def run(self, view: View, stopped: Callable[[], bool]) -> None:
+        """Until all is there, somebody stops it, or the device does not come back."""
+        self._view, self._start = view, datetime.now(UTC)
+        self._flow.begin(self._device)
+        while self._flow.state is not State.DONE:
+            time.sleep(POLL_SECONDS)
+            there = self._listen(stopped())
+            if there and self._flow.state is State.ANOTHER:
+                there = self._begin_anew()
+            if not there and not self._find_again(stopped):
+                self._reasons.append(
+                    Reason(f"ended after {self._seconds:.1f} of {self._wish.seconds:g} s: {self._gone}")
+                )
+                break
+        self._flush()
+
+    def _listen(self, stopped: bool) -> bool:
+        """One look at the line; False if the device is not there any more."""
+        try:
+            if stopped:
+                self._flow.stop()
+            self._hand_on(self._flow.poll())
+        except Refused as refused:
+            if not self._intake.received:
+                raise
+            self._gone, self._again = str(refused), None  # it came back as another one
+        except CyberHansError as error:
+            self._gone = str(error)
+        if self._flow.state is State.SILENT:
+            self._gone = f"{self._device.name} does not answer"
+        return not self._gone
+
+    def _flush(self) -> None:
+        """Wait for nothing any more that is missing."""
+        self._hand_on(self._intake.end(self._intake.next))
+
+    def _hand_on(self, blocks: Sequence[Block]) -> None:
+        assert self._spool
+        for block in blocks:
+            self._spool.add(block.samples)
+            self._view.add(block)
+        self._view.tick()
+        if blocks:
+            self._clock.add(self._intake.stream.last[1] / self._intake.tick_hz, time.monotonic())
+
+    def _find_again(self, stopped: Callable[[], bool]) -> bool:
+        """Wait for a device that went away, and go on where it is; False if it does not come back."""
+        self._device.close()
+        if self._again is None:
+            return False
+        self._view.note(f"{self._gone}; {self._seconds:.1f} s are kept; waiting up to {self._patience_s:g} s for it")
+        while time.monotonic() < self._flow.last_heard + self._patience_s and not stopped():
+            self._view.tick()
+            if self._resumed(self._again):
+                self._view.note("")
+                return True
+        return False
+
+    def _resumed(self, again: Again) -> bool:
+        """Whether the same device is there, and has been told to go on."""
+        before = self._device.info
+        with suppress(CyberHansError):  # it is still starting, or going
+            if (found := again(AGAIN_SECONDS)) is None:
+                return False
+            self._device.close()
+            self._device, same = found, (found.info.board, found.info.serial) == (before.board, before.serial)
+            if same:
+                self._flow.resume(found)
+                self._gone = ""
+                return True
+            found.close()
+        return False
+
+    def _begin_anew(self) -> bool:
+        """The device has forgotten the stream: how long it was away only this computer's clock tells."""
+        self._flush()
+        base = self._intake.next + round((time.monotonic() - self._flow.last_heard) * self.plan.rate_hz)
+        self._clock = Stamps()
+        if base >= self.plan.frames:
+            self._hand_on(self._intake.end(self.plan.frames, counted=False))
+            self._flow.state = State.DONE
+            return True
+        try:
+            self._flow.begin(self._device, base)
+        except CyberHansError as error:
+            self._gone = str(error)
+        return not self._gone
+
+    @property
+    def overruns(self) -> int:
+        """Those of the lost samples that the device counted."""
+        return self._intake.overruns
+
+    @property
+    def _seconds(self) -> float:
+        return self._intake.next / self.plan.rate_hz
+
+    def save(self) -> Recording:
+        """Publish it, with its quality. Raises CyberHansError where nothing was captured."""
+        assert self._spool
+        if not self._spool.frames:
+            why = self._reasons[0] if self._reasons else "it was ended before the first samples"
+            raise CyberHansError(f"{self._device.name}: nothing was captured: {why}; check the device and repeat")
+        made = self._recording(self._spool)
+        made = assessed(made, earlier(self._spool.path.parent, made))
+        self._spool.publish(sidecar.pack(made, clipped=sum(made.clipped)))
+        return made
+
+    def _recording(self, spool: Spool) -> Recording:
+        wish, info, sensor, nominal = self._wish, self._device.info, self.sensor, self.plan.rate_hz
+        measured = self._rate() or Rate(nominal, 0.0, 0.0)
+        return Recording(
+            sha256=spool.seal(), samples=spool.samples(), path=spool.path, rate_hz=measured.rate_hz,
+            rate_nominal_hz=nominal, rate_uncertainty_hz=measured.uncertainty_hz,
+            jitter_s=measured.jitter_s if measured.uncertainty_hz else None,
+            machine=wish.machine, session=wish.session or f"{self._start:%Y-%m-%d}", label=wish.label, axes=wish.axes,
+            unit=sensor.unit, scale=sensor.scale_numerator / sensor.scale_denominator, full_scale=sensor.full_scale,
+            sensor=sensor.sensor, serial=info.serial, detector_digest=info.detector.hex() if any(info.detector) else "",
+            start_utc=self._start.isoformat(timespec="milliseconds"), speed_rpm=wish.speed_rpm, load=wish.load,
+            notes=wish.notes, lost_samples=self._intake.lost, gaps=tuple(self._intake.gaps),
+            reasons=(*self._reasons, *self._suspicions()),
+        )  # fmt: skip
+
+    def _rate(self) -> Rate | None:
+        """By the stamps of the longest stream."""
+        stamps = max((stream.stamps for stream in self._intake.streams), key=lambda one: one.span)
+        return rate(stamps.x, stamps.y, 1 / self._intake.tick_hz)
+
+    def _suspicions(self) -> Iterator[Reason]:
+        if self._rate() is None:
+            yield Reason("too short to measure its rate: rate_hz is the nominal one")
+        for what, count in self._intake.faults.items():
+            yield Reason(f"the device sent {count} {what}: build and flash it again")
+        clock = trend(self._clock.x, self._clock.y)
+        if clock and abs(clock.slope - 1) > CLOCK_TOLERANCE + clock.half_width:
+            off = 100 * (1 / clock.slope - 1)
+            how = "fast" if off > 0 else "slow"
+            yield Reason(f"the device's clock is {abs(off):.1f} % {how} by this computer's: so far off may its rate be")
+
+
+def _ask_sensor(device: Device) -> Sensor:
+    if not device.info.tick_hz:
+        raise CyberHansError(f"{device.name}: the device sent an INFO with tick_hz 0; build and flash it again")
+    sensor = Sensor.unpack(device.request(Request.SENSOR))
+    for name in ("rate_mhz", "least_mhz", "scale_numerator", "scale_denominator", "full_scale", "channels"):
+        if not getattr(sensor, name):
+            raise CyberHansError(f"{device.name}: the device sent a SENSOR with {name} 0; build and flash it again")
+    return sensor

@@ -1,0 +1,2 @@
+/* None. */
+typedef int hans_no_model;
