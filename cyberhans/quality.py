@@ -23,6 +23,8 @@ from cyberhans.track import course
 
 __all__ = ["Profile", "Reason", "assess", "assessed", "earlier", "grade", "profile", "verdict"]
 MOST_EARLIER = 20  # the latest of a machine's recordings are what a new one is compared with
+COMPANIONS = 3  # of fewer that do not say when they were made, nobody knows which is right
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def assess(recording: Recording, earlier: Sequence[Profile] = ()) -> list[Reason]:
@@ -90,20 +92,22 @@ def _reasons(recording: Recording, seen: Figures, now: Profile, earlier: Sequenc
 def earlier(folder: str | Path, before: Recording) -> list[Profile]:
     """Profiles of the latest recordings in a machine's folder that began earlier than `before`; latest last.
 
-    Those that failed, show an anomaly, or are of another machine, unit, sensor or other axes do not count, nor does
-    what cannot be read. Without start_utc none is earlier. One without a profile in its sidecar is looked at now.
+    If it has no start_utc: of others that have none, if they are three or more, in the order of their names. Those
+    that failed, show an anomaly, or are of another machine, unit, sensor or other axes do not count, nor does what
+    cannot be read. One without a profile in its sidecar is looked at now.
     """
     now = _time(before.start_utc)
-    if now is None:
-        return []
     found = []
     for path in Path(folder).glob("*.json"):
         with contextlib.suppress(CyberHansError):
             fields = sidecar.read(path)
             began = _time(fields.get("start_utc", ""))
-            if began is not None and began < now and _counts(fields, before):
-                found.append((began, path, fields.get("profile")))
+            in_time = began < now if began and now else began is None and now is None
+            if in_time and path.with_suffix(".wav") != before.path and _counts(fields, before):
+                found.append((began or NEVER, path, fields.get("profile")))
     latest = sorted(found, key=lambda entry: entry[:2])[-MOST_EARLIER:]
+    if now is None and len(latest) < COMPANIONS:
+        return []
     profiles = [made or _looked_at(path.with_suffix(".wav")) for _, path, made in latest]
     return [made for made in profiles if made and (made.unit, made.axes) == (before.unit, before.axes)]
 

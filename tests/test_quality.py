@@ -285,7 +285,16 @@ def test_earlier_recordings_are_found_in_the_machines_folder(tmp_path: Path) -> 
         kept(tmp_path, healthy("pump", day), day)
     now = dataclasses.replace(healthy("pump", 9), start_utc="2026-05-03T05:00:00+00:00")
     assert earlier(tmp_path, now) == [profile(healthy("pump", 1)), profile(healthy("pump", 2))]
-    assert earlier(tmp_path, dataclasses.replace(now, start_utc="")) == []
+
+
+def test_where_nothing_says_when_three_companions_are_needed(tmp_path: Path) -> None:
+    others = []
+    for seed in range(4):
+        assert earlier(tmp_path, healthy("pump", 9)) == (others if seed == 3 else [])
+        saved = save_recording(assessed(healthy("pump", seed)), tmp_path / f"pump{seed}.wav")
+        others.append(saved.profile)
+    assert earlier(tmp_path, saved) == others[:3]  # not itself
+    assert earlier(tmp_path, dataclasses.replace(saved, start_utc="2026-05-03T05:00:00Z")) == []
 
 
 @pytest.mark.parametrize("fields", [
