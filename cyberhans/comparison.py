@@ -19,7 +19,8 @@ IDLE_DB, DEAD_DB = -6.0, -20.0
 TURNED, TURNED_DEGREES = 0.25, 14  # a change of DC that is told, as a share of the usual DC: this angle
 SPREAD = 2.0  # times the scatter of earlier recordings that a change must exceed besides
 BAND_DB = 1.0  # scatter of a band, at least
-OTHER_AXES, FIT_AXES = 0.12, 0.8  # axes are exchanged if that lessens their misfit by so much, and to this share
+OTHER_AXES, FIT_AXES, FIT_FEW = 0.25, 0.6, 0.75  # exchanged axes lessen the misfit by so much, and to this share
+SURE_AXES = 1.0  # by so much even one earlier recording tells it for sure
 SAME_DC = 0.3  # of the slack by which DC may fit worse
 WRONG_RATE_DB, FITS = 2.2, 0.5  # misfit of the spectrum as it is, and its share when it is moved
 MOST_SHIFT, LEAST_BANDS = 12, 9  # bands: of shift; that overlap
@@ -161,17 +162,24 @@ def _axes(past: History) -> list[Reason]:
     still = past.dc_distance(*ways[0]) + SAME_DC * past.dc_slack
     costs = {way: _misfit(past, *way) for way in ways if past.dc_distance(*way) <= still}
     least, plain = min(costs.values()), costs[ways[0]]
-    if plain - least < OTHER_AXES or least > FIT_AXES * plain:
+    few = len(past.level) < FEW
+    if plain - least < OTHER_AXES or least > (FIT_FEW if few else FIT_AXES) * plain:
         return []
     alike = [way for way in costs if costs[way] < least + OTHER_AXES / 2]
     order, sign = min(alike, key=lambda way: sum(a != b for a, b in enumerate(way[0])) - sum(way[1]))
     if past.dc_distance(order, sign) > past.dc_slack:
         return []  # turned by another angle
+    sure = plain - least > SURE_AXES or not few
+    text = _exchange(axes, order, sign, sure)
+    return [Reason(f"{text} against earlier recordings: wire or mount the sensor as before", fatal=sure)]
+
+
+def _exchange(axes: tuple[str, ...], order: tuple[int, ...], sign: tuple[int, ...], sure: bool) -> str:
     swapped = [axes[c] for c, other in enumerate(order) if c != other]
     turned = [axes[other] for other, way in zip(order, sign, strict=True) if way < 0]
-    told = [f"channels {', '.join(swapped)} are swapped"] * bool(swapped)
-    told += [f"channel {', '.join(turned)} has its sign reversed"] * bool(turned)
-    return [Reason(f"{' and '.join(told)} against earlier recordings: wire or mount the sensor as before", fatal=True)]
+    told = [f"channels {', '.join(swapped)} {'are' if sure else 'may be'} swapped"] * bool(swapped)
+    told += [f"channel {', '.join(turned)} {'has' if sure else 'may have'} its sign reversed"] * bool(turned)
+    return " and ".join(told)
 
 
 def _misfit(past: History, order: tuple[int, ...], sign: tuple[int, ...]) -> float:

@@ -84,8 +84,9 @@ def humming(recording: Recording, seen: Figures, earlier: Sequence[Profile]) -> 
 
 
 def _of_shaft(recording: Recording, hz: float) -> bool:
-    turns = 60 * hz / recording.speed_rpm if recording.speed_rpm else 0.0
-    return bool(turns) and round(turns) > 0 and abs(turns / round(turns) - 1) < SHAFT
+    """Whether a line lies where the shaft, a multiple of it or, if something is loose, of half of it may be."""
+    halves = 120 * hz / recording.speed_rpm if recording.speed_rpm else 0.0
+    return round(halves) > 0 and abs(halves / round(halves) - 1) < SHAFT
 
 
 def _line_power(seen: Figures, c: int, hz: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cyberhans.codes import step
-from cyberhans.figures import SWING, Figures, Floats
+from cyberhans.figures import LEAST_TRACK, SWING, Figures, Floats
 from cyberhans.reason import Reason
 from cyberhans.recording import Recording
 
@@ -42,6 +42,8 @@ def _step(recording: Recording, seen: Figures, c: int) -> list[Reason]:
 def _changes(track: Floats) -> tuple[Floats, int]:
     """From the mean of some points to that of as many that follow, at each place; how many points that are."""
     beside = max(1, min(BESIDE, len(track) // 12))
+    if len(track) < LEAST_TRACK:
+        return np.zeros(0), beside
     sums = np.concatenate([[0.0], np.cumsum(track)])
     means = (sums[beside:] - sums[:-beside]) / beside
     return means[beside:] - means[:-beside], beside

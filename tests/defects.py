@@ -101,6 +101,11 @@ def wrong_rate(recording: Recording, random: Random) -> Recording:
     return dataclasses.replace(recording, rate_hz=said, rate_nominal_hz=said)
 
 
+def halved_rate(recording: Recording, random: Random) -> Recording:
+    """As above, but with the rate that the machine's recordings always had in the file."""
+    return with_samples(recording, recording.samples[::2])
+
+
 def slow_clock(recording: Recording, random: Random) -> Recording:
     """Measured by time stamps: 4 % off, as cheap sensors are."""
     rate = recording.rate_hz * (1 + random.choice([-0.04, 0.04]))
@@ -146,32 +151,46 @@ def jittery(recording: Recording, random: Random) -> Recording:
     return dataclasses.replace(recording, jitter_s=float(random.uniform(0.002, 0.02)))
 
 
-def lost_power(recording: Recording, random: Random) -> Recording:
+def tenth_lost(recording: Recording, random: Random) -> Recording:
     """A tenth of it dropped, in blocks."""
     places = sorted(random.choice(np.arange(100, recording.frames - 100, 100), 20, replace=False).tolist())
     gaps = tuple(Gap(at, recording.frames // 180) for at in places)
     return dataclasses.replace(recording, gaps=gaps, lost_samples=sum(gap.lost for gap in gaps))
 
 
+@dataclasses.dataclass(frozen=True)
+class Defect:
+    """machines: which it can happen to. words: name it. fatal: training must refuse it.
+
+    needs_earlier: nobody could tell it from a single recording.
+    """
+
+    make: Callable[[Recording, Random], Recording]
+    machines: tuple[str, ...]
+    words: str
+    fatal: bool = False
+    needs_earlier: bool = False
+
+
 BOTH, PUMP = ("pump", "fan"), ("pump",)
-# defect → machines it can happen to, words that name it, whether training must refuse it, whether it needs earlier ones
-TABLE: dict[str, tuple[Callable[[Recording, Random], Recording], tuple[str, ...], str, bool, bool]] = {
-    "lost block": (lost_block, BOTH, "were lost", False, False),
-    "lost a tenth": (lost_power, BOTH, "were lost", True, False),
-    "lost block, filled": (filled_block, BOTH, "stands still", False, False),
-    "clipped at 60 %": (clipped, BOTH, "where the sensor clips", False, False),
-    "dead axis": (dead_axis, PUMP, "is dead", True, False),
-    "axis with noise only": (noise_only_axis, PUMP, "is dead", True, False),
-    "axes swapped": (swapped_axes, PUMP, "swapped", True, True),
-    "reversed sign": (reversed_sign, PUMP, "sign reversed", True, True),
-    "stuck low bits": (stuck_low_bits, BOTH, "bits never change", False, False),
-    "stuck bit": (stuck_bit, BOTH, "is stuck", True, False),
-    "DC step": (dc_step, BOTH, "DC steps", False, False),
-    "machine off": (off, BOTH, "machine is off", True, False),
-    "wrong rate": (wrong_rate, BOTH, "wrong rate", True, True),
-    "clock 4 % off": (slow_clock, BOTH, "the nominal", False, False),
-    "jitter": (jittery, BOTH, "jitter", False, False),
-    "hum": (hum, BOTH, "mains hum", False, False),
-    "come loose": (come_loose, BOTH, "come loose", True, True),
-    "turned": (turned, PUMP, "orientation", False, True),
+TABLE = {
+    "lost block": Defect(lost_block, BOTH, "were lost"),
+    "a tenth lost": Defect(tenth_lost, BOTH, "were lost", fatal=True),
+    "lost block, filled up": Defect(filled_block, BOTH, "stands still"),
+    "clipped at 60 %": Defect(clipped, BOTH, "where the sensor clips"),
+    "dead axis": Defect(dead_axis, PUMP, "is dead", fatal=True),
+    "axis with noise only": Defect(noise_only_axis, PUMP, "is dead", fatal=True),
+    "axes swapped": Defect(swapped_axes, PUMP, "swapped", fatal=True, needs_earlier=True),
+    "reversed sign": Defect(reversed_sign, PUMP, "sign reversed", fatal=True, needs_earlier=True),
+    "stuck low bits": Defect(stuck_low_bits, BOTH, "bits never change"),
+    "stuck bit": Defect(stuck_bit, BOTH, "is stuck", fatal=True),
+    "DC step": Defect(dc_step, BOTH, "DC steps"),
+    "machine off": Defect(off, BOTH, "machine is off", fatal=True),
+    "wrong rate": Defect(wrong_rate, BOTH, "wrong rate", fatal=True, needs_earlier=True),
+    "rate halved": Defect(halved_rate, BOTH, "wrong rate", fatal=True, needs_earlier=True),
+    "clock 4 % off": Defect(slow_clock, BOTH, "the nominal"),
+    "jitter": Defect(jittery, BOTH, "jitter"),
+    "hum": Defect(hum, BOTH, "mains hum"),
+    "come loose": Defect(come_loose, PUMP, "come loose", fatal=True, needs_earlier=True),
+    "turned": Defect(turned, PUMP, "orientation", needs_earlier=True),
 }
