@@ -112,7 +112,7 @@ def capture_lines(wish: Wish, how: LineWish, url: str, *, view: MakeView | None 
         raise CyberHansError("--channels does not go with --lines; name the columns with --axes, - leaves one out")
     if url.startswith("board:"):
         raise CyberHansError(f"{url} sends packets, not lines; leave out --lines")
-    folder = wish.out / wish.machine
+    folder = wish.folder
     path = folder / f"{wish.machine}-{wish.label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.wav"
     lines = Lines()
     with stopping() as stopped, contextlib.ExitStack() as stack:

@@ -64,6 +64,12 @@ def parse(text: str) -> tuple[Board, Player]:
     return row, Player(**{key: _value(key, value) for key, value in stated.items()})
 
 
+def synthetic(text: str) -> bool:
+    """Whether what `text` names plays what was computed: all but a recording that was measured."""
+    _, player = parse(text)
+    return player.play is None or load_recording(player.play).synthetic
+
+
 def start(text: str, image: Path, *, counting: bool = False, pump: bool = False) -> Emulator:
     """Run `image` on the board that `text` names, with its settings; counting: see Emulator, pump: see Player.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cyberhans.cli.options import Json, app
+from cyberhans.cli.chosen import chosen_device
+from cyberhans.cli.options import DeviceName, Json, SerialNumber, app
 from cyberhans.printing import tell
 
 if TYPE_CHECKING:
@@ -42,8 +44,8 @@ def capture(
     label: Annotated[str, typer.Option(help="normal, anomaly or unknown.")],
     seconds: Annotated[float, typer.Option(help="How long; Ctrl-C ends it earlier, and keeps what there is.")],
     out: Annotated[Path, typer.Option(help="The folder of all recordings.")],
-    device: Annotated[str | None, typer.Option(help="A pyserial URL, or board:NAME, which starts that board.")] = None,
-    serial: Annotated[str | None, typer.Option(help="Instead: the device's serial number.")] = None,
+    device: DeviceName = None,
+    serial: SerialNumber = None,
     channels: Annotated[int | None, typer.Option(help="The first so many; default all of the sensor's.")] = None,
     rate: Annotated[float | None, typer.Option(help="Hz; default the sensor's own.")] = None,
     axes: Annotated[str, typer.Option(help="Names of the channels: x,y,z.")] = "",
@@ -68,12 +70,12 @@ def capture(
     """
     from cyberhans.capture import Wish
     from cyberhans.capture import capture as record
-    from cyberhans.ports import find
+    from cyberhans.player import synthetic
 
-    if (device is None) == (serial is None):
-        raise typer.BadParameter("give --device or --serial, and only one")
-    wish = Wish(machine, label, seconds, out, channels, rate, _names(axes), speed, load, notes, session)
-    place = find(device, serial)
+    wish = Wish(machine, label, seconds, out, channels, rate, _names(axes), speed, load, notes, session).completed()
+    place = chosen_device(device, serial)
+    if place.board:
+        wish = replace(wish, synthetic=synthetic(place.url.removeprefix("board:")))
     if lines:
         how = {"unit": unit, "baud": baud, "index": index_column, "scale": scale, "most": most}
         return tell(_capture_lines(wish, place, live, how), as_json)
