@@ -38,6 +38,7 @@ KNOWN_S = 1.0  # of lines tell the rate well enough to show it
 QUIET_S = 3.0  # without a line, before a person is told
 POLL_S = 0.05
 CHUNK = 4096  # bytes
+NAMES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,19 +111,30 @@ def capture_lines(wish: Wish, how: LineWish, url: str, *, view: MakeView | None 
     """
     if wish.channels is not None:
         raise CyberHansError("--channels does not go with --lines; name the columns with --axes, - leaves one out")
+    if not 0 < wish.seconds < math.inf:
+        raise CyberHansError(f"--seconds {wish.seconds:g}: must be above 0")
     if url.startswith("board:"):
         raise CyberHansError(f"{url} sends packets, not lines; leave out --lines")
     folder = wish.folder
-    path = folder / f"{wish.machine}-{wish.label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.wav"
+    path = _free(folder, f"{wish.machine}-{wish.label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     lines = Lines()
     with stopping() as stopped, contextlib.ExitStack() as stack:
         port = stack.enter_context(_opened(url, how.baud))
+        machine_file.ensure(folder)  # before a person waits: can it be written?
         shown = _Shown(lines, Columns(wish.axes, how.index), view, path, stack)
         why = _listen(port, lines, wish.seconds, shown, stopped)
         made = _captured(lines, wish, how, why)
-        machine_file.ensure(folder)
         whole = assessed(made.recording, earlier(folder, made.recording))
         return replace(made, recording=save_recording(whole, path))
+
+
+def _free(folder: Path, name: str) -> Path:
+    """NAME.wav or, where there is one, NAME-2.wav, ..."""
+    paths = (folder / f"{name}{f'-{number}' if number > 1 else ''}.wav" for number in range(1, NAMES))
+    free = next((path for path in paths if not path.exists()), None)
+    if free is None:
+        raise CyberHansError(f"{folder / name}.wav: there are {NAMES} of that name; wait a second and repeat")
+    return free
 
 
 def _opened(url: str, baud: int) -> serial.SerialBase:

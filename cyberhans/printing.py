@@ -31,8 +31,14 @@ def _print_fields(row: dict[str, Any], indent: str) -> None:
             typer.echo(f"{indent}{key}")
             _print_fields(value, indent + "  ")
         else:
-            shown = f"{value:.4f}" if isinstance(value, float) and abs(value) < 1000 else value
+            shown = _short(value) if isinstance(value, float) else value
             typer.echo(f"{indent}{key!s:<{width}}  {'-' if shown is None else shown}")
+
+
+def _short(value: float) -> str:
+    if value == 0 or 1e-3 <= abs(value) < 1000:
+        return f"{value:.4f}"
+    return f"{value:.7g}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:

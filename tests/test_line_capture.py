@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,22 @@ def test_what_cannot_be_is_refused(
         recorded(0.5, **options)
 
 
+def test_nothing_is_written_over_and_a_folder_that_cannot_be_written_is_told_at_once(
+    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Noon:
+            return cls(2026, 1, 1, 12, tzinfo=tz)
+
+    monkeypatch.setattr("cyberhans.line_capture.datetime", Noon)
+    names = {recorded(0.5).recording.name, recorded(0.5).recording.name}
+    assert names == {"pump-normal-20260101T120000Z.wav", "pump-normal-20260101T120000Z-2.wav"}
+    (tmp_path / "fan").write_text("")
+    done = verb(tmp_path, "loop://", "--seconds", 1e6, "--unit", "g", "--machine", "fan")
+    assert done.code == 1 and "fan" in done.err
+
+
 def verb(out: Path, url: str, *more: object) -> Any:
     return cyberhans(
         "capture", "--lines", "--device", url, "--machine", "pump", "--label", "normal", "--out", out, *more
@@ -218,6 +235,7 @@ def test_a_scale_that_was_not_asked_for_is_told(recorded: Recorded) -> None:
     ("/dev/null", ["--unit", "g", "--range", -1], "--range -1: must be above 0"),
     ("board:native", ["--unit", "g"], "leave out --lines"),
     ("/nowhere", ["--unit", "g"], "/nowhere: cannot be opened"),
+    ("/dev/null", ["--unit", "g", "--seconds", "nan"], "--seconds nan: must be above 0"),
     ("/dev/null", ["--unit", "g", "--channels", 2], "--channels does not go with --lines"),
 ])  # fmt: skip
 def test_the_verb_says_what_is_missing(url: str, more: list[object], message: str, tmp_path: Path) -> None:
