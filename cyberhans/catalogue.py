@@ -7,12 +7,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from cyberhans import machine_file, sidecar, wav
 from cyberhans.errors import CyberHansError
 from cyberhans.reason import grade
+from cyberhans.spool import DRAFT, HIDDEN
 
 
 @dataclass(frozen=True)
@@ -69,41 +70,51 @@ class Catalogue:
 def catalogue(folder: str | Path, *, machine: str = "", label: str = "") -> Catalogue:
     """Everything in a folder and below it, hidden files excepted; only that machine, that label if they are named.
 
-    What is wrong with a file is an entry of its own. Raises CyberHansError if there is no such folder.
+    What is wrong with a file is an entry of its own, whatever label is asked for. Raises CyberHansError if there is no
+    such folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise CyberHansError(f"{folder}: no such folder; name one that holds recordings")
     found: list[Entry] = []
     known: dict[str, machine_file.Machine] = {}
-    for parent, names in _folders(folder):
+    unread: list[OSError] = []
+    for parent, names in _folders(folder, unread):
         entries = list(_entries(folder, parent, names))
         if machine_file.NAME in names:
             found += _read_machine(folder, parent, entries, known)
         found += entries
-    chosen = [row for row in found if machine in ("", row.machine) and label in ("", row.label)]
+    found += [Entry(_shown(folder, Path(error.filename)), "", problem=f"{error.strerror}") for error in unread]
+    chosen = [row for row in found if machine in ("", row.machine) and (row.problem or label in ("", row.label))]
     chosen.sort(key=lambda row: (row.machine, row.session, row.label, row.start_utc, row.file))
     return Catalogue(tuple(chosen), tuple(_totals(chosen, known)))
 
 
-def _folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder with the names of its files, sorted."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield Path(parent), sorted(name for name in names if not name.startswith("."))
+def _shown(top: Path, path: Path) -> str:
+    """A path below the folder listed, fit to be printed whatever bytes it is made of."""
+    return path.relative_to(top).as_posix().encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _folders(folder: Path, unread: list[OSError]) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder that is not hidden, with the names of its files, sorted; errors of those that cannot be read."""
+    for parent, folders, names in os.walk(folder, onerror=unread.append):
+        folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN))
+        yield Path(parent), sorted(names)
 
 
 def _entries(top: Path, parent: Path, names: Sequence[str]) -> Iterator[Entry]:
     """One for each WAV file, and for each JSON file without one."""
     there = set(names)
-    for name in names:
+    for name in (name for name in names if not name.startswith(HIDDEN)):
         stem, suffix = os.path.splitext(name)
-        file = (parent / name).relative_to(top).as_posix()
-        owner = stem if parent == top else parent.name
+        file = _shown(top, parent / name)
+        owner = PurePath(file).stem if parent == top else PurePath(file).parent.name
         if suffix.lower() == ".wav":
             yield _entry(parent / name, file, owner, described=f"{stem}.json" in there)
         elif suffix == ".json" and not {f"{stem}.wav", f"{stem}.WAV"} & there:
-            yield Entry(file, owner, problem="no WAV beside it: bring back the WAV, or remove it")
+            cut = f"{HIDDEN}{stem}.wav{DRAFT}" in there
+            lost = "a capture was cut off here: the next one into this folder completes it"
+            yield Entry(file, owner, problem=lost if cut else "no WAV beside it: bring back the WAV, or remove this")
 
 
 def _entry(path: Path, file: str, owner: str, *, described: bool) -> Entry:
@@ -133,8 +144,8 @@ def _read_machine(
     try:
         stated = machine_file.load(parent)
     except CyberHansError as error:
-        file = (parent / machine_file.NAME).relative_to(top).as_posix()
-        return [Entry(file, parent.name, problem=str(error).removeprefix(f"{parent}{os.sep}"))]
+        file = _shown(top, parent / machine_file.NAME)
+        return [Entry(file, PurePath(file).parent.name, problem=str(error).removeprefix(f"{parent}{os.sep}"))]
     known.update({row.machine: stated for row in entries})
     return []
 

@@ -32,20 +32,21 @@ class Flow:
 
     def __init__(self, intake: Intake, plan: Plan) -> None:
         self.state = State.RUNNING
-        self.last_heard = 0.0  # time.monotonic() of the last DATA
+        self.last_heard = time.monotonic()  # of the last DATA; before there is any, of the beginning
         self._intake, self._plan, self._end = intake, plan, plan.frames
         self._device: Device | None = None
         self._stopping = self._confirmed = False
         self._questions: set[int] = set()  # numbers of those about this stream
         self._unanswered = 0
         self._asked = self._heard = 0.0
+        self._overruns = 0  # as the device told last, unless it is to be ended early
         self._sent_all: float | None = None  # since when the device is known to have sent all up to the end
 
     def begin(self, device: Device, base: int = 0) -> None:
         """Let it sample what is left of the plan from frame `base` on, as a new stream."""
         self._intake.begin(secrets.randbits(32), base)
         self._intake.grant(min(base + self._plan.flight, self._end))
-        self._confirmed, self._sent_all = False, None
+        self._confirmed, self._sent_all, self._overruns = False, None, 0
         self.resume(device)
 
     def resume(self, device: Device) -> None:
@@ -88,7 +89,7 @@ class Flow:
         if capturing.stream != intake.stream.number:
             self.state = State.ANOTHER
             return
-        self._confirmed = True
+        self._confirmed, self._overruns = True, 0 if self._stopping else capturing.overruns
         sent = intake.index_of(capturing.next)
         intake.seen = max(intake.seen, sent)
         if self._stopping:
@@ -134,4 +135,6 @@ class Flow:
         if self.state is not State.RUNNING or not (waited or self._intake.next >= self._end):
             return []
         self.state = State.DONE
-        return self._intake.end(self._end)
+        blocks = self._intake.end(self._end)
+        self._intake.count_overruns(self._overruns)
+        return blocks

@@ -14,6 +14,7 @@ from cyberhans.recording import Gap
 
 HOLD_SECONDS = 0.25  # that a packet waits for another one, before it, which it overtook
 SETTLED_SECONDS = 1.0  # of stamps, after which they foretell the next one better than the nominal rate does
+CONTRADICTION = "counts of overruns that contradict the index"
 INT16 = np.dtype("<i2")
 
 
@@ -126,17 +127,23 @@ class Intake:
         elif index >= self.next and index not in self._held:
             self._held[index] = _Piece(index, frames, data, now + HOLD_SECONDS)
             self.seen = max(self.seen, index + frames)
-            self._release(now)
         return True
 
     def take(self, now: float) -> list[Block]:
-        """What can be handed on by now, in as few blocks as there are stretches."""
+        """What can be handed on by now, in as few blocks as there are stretches. Add all that has come before: after a
+        stall, what is missing may be there already."""
         self._release(now)
         ready, self._ready = self._ready, []
         borders = [
             i for i in range(1, len(ready)) if ready[i][0].index != ready[i - 1][0].index + ready[i - 1][0].frames
         ]
         return [self._block(ready[i:j]) for i, j in zip([0, *borders], [*borders, len(ready)], strict=True) if i < j]
+
+    def count_overruns(self, overruns: int) -> None:
+        """What the device itself has counted in the stream under way, after its last packet too."""
+        self.stream.overruns = max(self.stream.overruns, overruns)
+        if self.overruns > self.lost:
+            self.faults[CONTRADICTION] += 1
 
     def end(self, index: int, *, counted: bool = True) -> list[Block]:
         """No more will come: what is left, without waiting; frames from there on up to `index` are lost."""
@@ -148,12 +155,12 @@ class Intake:
 
     def _release(self, now: float) -> None:
         """Hand on what follows, what misses only frames that the device says it lost, and what waited long enough."""
-        while self._held:
-            piece = self._held[min(self._held)]
+        for index in sorted(self._held):
+            piece = self._held[index]
             missing = piece.index - self.next
             if missing > 0 and missing != piece.data.overruns - self.stream.overruns and now < piece.until:
                 return
-            del self._held[piece.index]
+            del self._held[index]
             if missing < 0:
                 self.faults["packets that overlap"] += 1
             else:
@@ -162,7 +169,7 @@ class Intake:
     def _hand_on(self, piece: _Piece, missing: int) -> None:
         stream, overruns = self.stream, piece.data.overruns
         if not 0 <= overruns - stream.overruns <= missing:
-            self.faults["counts of overruns that contradict the index"] += 1
+            self.faults[CONTRADICTION] += 1
         if missing:
             self._miss(missing, counted=stream.base == 0 or stream.first is not None)
         self._stamp(piece)

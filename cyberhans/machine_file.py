@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from cyberhans.errors import CyberHansError
 from cyberhans.wav import write_whole
 
 NAME = "machine.toml"
+FOLDER = re.compile(r"\w(?:[\w .+-]{0,98}\w)?")  # a folder's name on any system
 TEXTS = ("mounting", "position", "notes")
 KEYS = ("speed_rpm", *TEXTS, "axes", "bearing")
 BEARING_KEYS = ("balls", "ball_diameter_mm", "pitch_diameter_mm", "contact_angle_deg")
@@ -54,6 +56,14 @@ class Machine:
     axes: tuple[str, ...] = ()
     notes: str = ""
     bearing: Bearing | None = None
+
+
+def folder_name(machine: str) -> str:
+    """The machine's name, which must do as the name of a folder."""
+    if not FOLDER.fullmatch(machine):
+        raise CyberHansError(f"machine {machine!r}: is to be a folder's name: use letters, digits, spaces and - _ . +,"
+                             " and begin and end with a letter or digit")  # fmt: skip
+    return machine
 
 
 def load(folder: str | Path) -> Machine:

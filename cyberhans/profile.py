@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Row = tuple[float, ...]
+PER_OCTAVE = 6
+HUM_HZ = (50.0, 100.0, 150.0, 250.0, 60.0, 120.0, 180.0, 300.0)
 ROWS = ("dc", "level", "kurtosis", "step", "correlation")
 
 

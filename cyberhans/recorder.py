@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from cyberhans import sidecar
+from cyberhans import machine_file, sidecar
 from cyberhans.clock import Rate, Stamps, rate, trend
 from cyberhans.device import Device
 from cyberhans.errors import CyberHansError
@@ -19,12 +20,13 @@ from cyberhans.messages import Request, Sensor
 from cyberhans.plan import Wish, plan
 from cyberhans.quality import assessed, earlier
 from cyberhans.reason import Reason
-from cyberhans.recording import Recording
+from cyberhans.recording import RATE_TOLERANCE, Recording
 from cyberhans.spool import Spool
 
 POLL_SECONDS = 0.01  # between two looks at the line: 1.6 kB at 160 kB/s
 AGAIN_SECONDS = 0.5  # of one look for a device that went away
-CLOCK_TOLERANCE = 0.005  # of the device's clock against this computer's: half of what a Spec tolerates of the rate
+CLOCK_TOLERANCE = RATE_TOLERANCE / 2  # of the device's clock against this computer's
+RATE_KNOWN = RATE_TOLERANCE / 2  # how well it should be, to be compared with a Spec's
 
 Again = Callable[[float], "Device | None"]  # seconds to look for it -> the same device, if it is there again
 
@@ -50,9 +52,12 @@ class Recorder:
         self._spool: Spool | None = None
         self._clock = Stamps()  # (s of the device's clock, s of this computer's)
         self._reasons: list[Reason] = []
+        self._gone = ""  # why the device is not there
+        self._interrupted = False  # it was not there for a while
 
     def close(self) -> None:
-        self._device.leave()
+        if not self._gone:
+            self._device.leave()
         self._device.close()
         if self._spool:
             self._spool.discard()
@@ -65,7 +70,7 @@ class Recorder:
         self._intake = Intake(self.plan.channels, self.plan.rate_hz, info.tick_hz)
         self._flow = Flow(self._intake, self.plan)
         name = f"{wish.machine}-{wish.label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        self._spool = Spool(wish.out / wish.machine, name, self.plan.channels, self.plan.rate_hz)
+        self._spool = Spool(wish.folder, name, self.plan.channels, self.plan.rate_hz)
         return self._spool.path
 
     def run(self, view: View, stopped: Callable[[], bool]) -> None:
@@ -75,11 +80,14 @@ class Recorder:
         while self._flow.state is not State.DONE:
             time.sleep(POLL_SECONDS)
             there = self._listen(stopped())
-            if self._flow.state is State.ANOTHER:
+            if there and self._flow.state is State.ANOTHER:
                 there = self._begin_anew()
             if not there and not self._find_again(stopped):
+                self._reasons.append(
+                    Reason(f"ended after {self._seconds:.1f} of {self._wish.seconds:g} s: {self._gone}")
+                )
                 break
-        self._hand_on(self._intake.end(self._intake.next))
+        self._flush()
 
     def _listen(self, stopped: bool) -> bool:
         """One look at the line; False if the device is not there any more."""
@@ -87,13 +95,19 @@ class Recorder:
             if stopped:
                 self._flow.stop()
             self._hand_on(self._flow.poll())
-        except Refused:
-            raise
+        except Refused as refused:
+            if not self._intake.received:
+                raise
+            self._gone, self._again = str(refused), None  # it came back as another one
         except CyberHansError as error:
             self._gone = str(error)
-            return False
-        self._gone = f"{self._device.name} does not answer"
-        return self._flow.state is not State.SILENT
+        if self._flow.state is State.SILENT:
+            self._gone = f"{self._device.name} does not answer"
+        return not self._gone
+
+    def _flush(self) -> None:
+        """Wait for nothing any more that is missing."""
+        self._hand_on(self._intake.end(self._intake.next))
 
     def _hand_on(self, blocks: Sequence[Block]) -> None:
         assert self._spool
@@ -101,41 +115,42 @@ class Recorder:
             self._spool.add(block.samples)
             self._view.add(block)
         self._view.tick()
-        if blocks:
+        if blocks and not self._interrupted:  # what waited in the device meanwhile comes late
             self._clock.add(self._intake.stream.last[1] / self._intake.tick_hz, time.monotonic())
 
     def _find_again(self, stopped: Callable[[], bool]) -> bool:
         """Wait for a device that went away, and go on where it is; False if it does not come back."""
         self._device.close()
+        self._interrupted = True
         if self._again is None:
-            return self._give_up()
+            return False
         self._view.note(f"{self._gone}; {self._seconds:.1f} s are kept; waiting up to {self._patience_s:g} s for it")
-        deadline = time.monotonic() + self._patience_s
-        while time.monotonic() < deadline and not stopped():
-            if device := self._same_again():
+        while time.monotonic() < self._flow.last_heard + self._patience_s and not stopped():
+            self._view.tick()
+            if self._resumed(self._again):
                 self._view.note("")
-                self._device = device
-                self._flow.resume(device)
                 return True
-        return self._give_up()
+        return False
 
-    def _same_again(self) -> Device | None:
-        assert self._again
-        try:
-            found = self._again(AGAIN_SECONDS)
-        except CyberHansError:
-            return None  # it is still starting, or just going
+    def _resumed(self, again: Again) -> bool:
+        """Whether the same device is there, and has been told to go on."""
         before = self._device.info
-        if found and (found.info.board, found.info.serial) != (before.board, before.serial):
+        with suppress(CyberHansError):  # it is still starting, or going
+            if (found := again(AGAIN_SECONDS)) is None:
+                return False
+            self._device.close()
+            self._device, same = found, (found.info.board, found.info.serial) == (before.board, before.serial)
+            if same:
+                self._flow.resume(found)
+                self._gone = ""
+                return True
             found.close()
-            return None
-        return found
+        return False
 
     def _begin_anew(self) -> bool:
         """The device has forgotten the stream: how long it was away only this computer's clock tells."""
-        away = time.monotonic() - self._flow.last_heard if self._flow.last_heard else 0.0
-        base = self._intake.next + max(0, round(away * self.plan.rate_hz))
-        self._clock = Stamps()
+        self._flush()
+        base = self._intake.next + round((time.monotonic() - self._flow.last_heard) * self.plan.rate_hz)
         if base >= self.plan.frames:
             self._hand_on(self._intake.end(self.plan.frames, counted=False))
             self._flow.state = State.DONE
@@ -144,12 +159,7 @@ class Recorder:
             self._flow.begin(self._device, base)
         except CyberHansError as error:
             self._gone = str(error)
-            return False
-        return True
-
-    def _give_up(self) -> bool:
-        self._reasons.append(Reason(f"ended after {self._seconds:.1f} of {self._wish.seconds:g} s: {self._gone}"))
-        return False
+        return not self._gone
 
     @property
     def overruns(self) -> int:
@@ -168,6 +178,7 @@ class Recorder:
             raise CyberHansError(f"{self._device.name}: nothing was captured: {why}; check the device and repeat")
         made = self._recording(self._spool)
         made = assessed(made, earlier(self._spool.path.parent, made))
+        machine_file.ensure(self._wish.folder)
         self._spool.publish(sidecar.pack(made, clipped=sum(made.clipped)))
         return made
 
@@ -182,7 +193,7 @@ class Recorder:
             unit=sensor.unit, scale=sensor.scale_numerator / sensor.scale_denominator, full_scale=sensor.full_scale,
             sensor=sensor.sensor, serial=info.serial, detector_digest=info.detector.hex() if any(info.detector) else "",
             start_utc=self._start.isoformat(timespec="milliseconds"), speed_rpm=wish.speed_rpm, load=wish.load,
-            notes=wish.notes, lost_samples=self._intake.lost, gaps=tuple(self._intake.gaps),
+            notes=wish.notes, synthetic=wish.synthetic, lost_samples=self._intake.lost, gaps=tuple(self._intake.gaps),
             reasons=(*self._reasons, *self._suspicions()),
         )  # fmt: skip
 
@@ -192,8 +203,12 @@ class Recorder:
         return rate(stamps.x, stamps.y, 1 / self._intake.tick_hz)
 
     def _suspicions(self) -> Iterator[Reason]:
-        if self._rate() is None:
-            yield Reason("too short to measure its rate: rate_hz is the nominal one")
+        measured = self._rate()
+        if measured is None:
+            yield Reason("too short to measure its rate: rate_hz is the nominal one; record longer")
+        elif measured.uncertainty_hz > RATE_KNOWN * measured.rate_hz:
+            share = 100 * measured.uncertainty_hz / measured.rate_hz
+            yield Reason(f"time stamps scatter: the rate is known within {share:.1f} % only; record longer")
         for what, count in self._intake.faults.items():
             yield Reason(f"the device sent {count} {what}: build and flash it again")
         clock = trend(self._clock.x, self._clock.y)
@@ -204,6 +219,8 @@ class Recorder:
 
 
 def _ask_sensor(device: Device) -> Sensor:
+    if not device.info.tick_hz:
+        raise CyberHansError(f"{device.name}: the device sent an INFO with tick_hz 0; build and flash it again")
     sensor = Sensor.unpack(device.request(Request.SENSOR))
     for name in ("rate_mhz", "least_mhz", "scale_numerator", "scale_denominator", "full_scale", "channels"):
         if not getattr(sensor, name):

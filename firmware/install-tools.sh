@@ -15,6 +15,10 @@ need arm-none-eabi-gcc gcc-arm-none-eabi libnewlib-arm-none-eabi
 need qemu-system-riscv32 qemu-system-misc
 need riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf
 need cppcheck cppcheck
+if [ "$(uname -m)" = x86_64 ]; then # make usb: a guest with both ends of a USB cable
+    need qemu-system-x86_64 qemu-system-x86
+    need busybox busybox-static
+fi
 need perl perl
 python3 -c "import ensurepip, venv" 2>/dev/null || packages="$packages python3-venv"
 [ -n "$packages" ] || exit 0

@@ -1,9 +1,7 @@
-"""A native image without a detector that plays given samples, and what came of a capture as one array."""
+"""A native image without a detector that plays given samples, and how its clocks go."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,22 +26,10 @@ def arguments(path: Path, samples: Samples, rate_hz: float) -> list[str]:
     return ["--play", str(path), "--channels", str(samples.shape[1]), "--rate-mhz", str(round(rate_hz * 1000))]
 
 
-@contextmanager
-def playing(path: Path, samples: Samples, rate_hz: float, *more: str, image: Path | None = None) -> Iterator[Emulator]:
-    with Emulator(
-        board("native"), image or blank_image("native"), arguments=[*arguments(path, samples, rate_hz), *more]
-    ) as emulator:
-        yield emulator
-
-
-def wrong(received: Received, samples: Samples) -> int:
-    """Samples that are not the played ones at their index, which are repeated for ever."""
-    count = 0
-    for data in received.data:
-        came = np.frombuffer(data.tail, "<i2").reshape(-1, received.channels)
-        at = (data.index + np.arange(len(came))) % len(samples)
-        count += int((came != samples[at, : received.channels]).sum())
-    return count
+def playing(path: Path, samples: Samples, rate_hz: float, *more: str, image: Path | None = None) -> Emulator:
+    """A process that plays them; `more` arguments."""
+    given = [*arguments(path, samples, rate_hz), *more]
+    return Emulator(board("native"), image or blank_image("native"), arguments=given)
 
 
 def clock(received: Received, rate_hz: float) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,39 @@ def test_a_machines_file_that_cannot_be_read_is_an_entry(shelf: Path) -> None:
     assert bad.file == "pump/machine.toml" and "unknown key 'speed'" in bad.problem
 
 
+def test_a_label_asked_for_hides_no_problem(shelf: Path) -> None:
+    alone(shelf / "pump" / "b.wav")
+    assert [row.file for row in catalogue(shelf, label="anomaly").entries] == ["pump/b.wav", "pump/a.wav"]
+
+
+def test_a_folder_that_may_not_be_read_is_an_entry() -> None:
+    with tempfile.TemporaryDirectory() as top:
+        put(Path(top) / "fan", "d")
+        (Path(top) / "pump").mkdir(mode=0)
+        os.chmod(top, 0o755)
+        root = os.geteuid() == 0
+        try:
+            os.seteuid(65534 if root else os.geteuid())  # root may read everything
+            (bad, good) = catalogue(top).entries
+        finally:
+            os.seteuid(0 if root else os.geteuid())
+            (Path(top) / "pump").chmod(0o755)
+    assert (bad.file, bad.problem, good.file, good.problem) == ("pump", "Permission denied", "fan/d.wav", "")
+
+
+def test_a_name_of_any_bytes_is_listed(shelf: Path) -> None:
+    os.rename(shelf / "fan" / "d.wav", os.fsencode(shelf / "fan") + b"/\xff.wav")
+    done = cyberhans("recordings", shelf)
+    assert done.code == 0 and "fan/\ufffd.wav; no sidecar beside it" in done.out
+
+
+def test_a_capture_that_was_cut_off_is_not_to_be_removed(shelf: Path) -> None:
+    path = shelf / "pump" / "b.wav"
+    path.rename(path.with_name(".b.wav.draft"))
+    (bad,) = [row for row in catalogue(shelf).entries if row.problem]
+    assert bad.problem == "a capture was cut off here: the next one into this folder completes it"
+
+
 def test_hidden_files_and_others_are_left_alone(shelf: Path) -> None:
     before = catalogue(shelf)
     (shelf / "pump" / ".b.wav.4711").write_bytes(b"draft")
@@ -214,11 +248,11 @@ def test_two_files_are_opened_and_few_bytes_read_for_each(tmp_path: Path) -> Non
 def test_ten_thousand_recordings_are_listed_quickly(tmp_path: Path, record_property: Any) -> None:
     count = full(2000, 10_000)
     many(tmp_path, count)
-    began = time.monotonic()
+    began = time.process_time()
     assert len(catalogue(tmp_path).entries) == count
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began  # of the processor: others may be busy
     record_property("catalogue_of_10000_s", round(10_000 / count * seconds, 2))
-    assert seconds < 3e-3 * count, f"{seconds:.1f} s for {count} recordings"
+    assert seconds < 1e-3 * count, f"{seconds:.1f} s for {count} recordings"
 
 
 def test_these_verbs_start_without_heavy_packages(shelf: Path) -> None:

@@ -40,7 +40,7 @@ def test_version() -> None:
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("boards",), ("verify", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), ("boards",), ("devices",), ("verify", "--help")])
 def test_quick_verbs_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     run = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "cyberhans.cli", *arguments],

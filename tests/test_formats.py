@@ -208,6 +208,8 @@ def test_columns_can_be_chosen_and_a_table_without_header_must(tmp_path: Path) -
     named = table(tmp_path, "index,x [g],what,t [°C]\n1,0.5,on,20\n2,1.5,on,21\n")
     assert "its channels have units" in refusal(named, Asked(machine="m", rate_hz=9.0))
     assert load_foreign(named, Asked(machine="m", rate_hz=9.0, channels=("x",)))[0].axes == ("x",)
+    warm, _, _ = load_foreign(table(tmp_path, "t [g],T [g]\n0.5,1\n1.5,2\n", "w.csv"), Asked(machine="m", rate_hz=9.0))
+    assert warm.axes == ("t", "T")  # only a time of a unit of time is time
     assert "no column 'z'; it has index, x [g]" in refusal(named, Asked(machine="m", channels=("z",)))
 
 
@@ -477,6 +479,25 @@ def test_damage_is_one_line_or_equal_samples(
         assert np.array_equal(load_recording(row["file"]).samples, made.samples)
 
 
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=full(60, 1500), deadline=None)
+@given(at=st.floats(0, 1), value=st.integers(0, 255), cut=st.one_of(st.just(0.0), st.floats(0, 1)))
+def test_damage_without_anything_beside_it_is_one_line_or_a_recording(
+    name: str, at: float, value: int, cut: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    _, content, _, suffix = whole_file(name, tmp_path_factory)
+    changed = bytearray(content)
+    changed[int(at * (len(content) - 1))] = value
+    path = tmp_path_factory.mktemp("damaged") / f"normal.x{suffix}"
+    path.write_bytes(bytes(changed[: len(changed) - int(cut * len(changed))]))
+    try:
+        made, error, _ = load_foreign(path, Asked(machine="m", rate_hz=1000.0, unit="full-scale"))
+    except CyberHansError as refused:
+        assert "\n" not in str(refused) and path.name in str(refused)
+    else:
+        assert made.samples.dtype == np.int16 and error >= 0
+
+
 WHOLE: dict[str, tuple[Recording, bytes, bytes, str]] = {}
 
 
@@ -497,8 +518,18 @@ def whole_file(name: str, factory: pytest.TempPathFactory) -> tuple[Recording, b
 
 @pytest.mark.parametrize("machine", ["../up", "a/b", ".hidden", "a\\b", " a", "a\nb", "a:b"])
 def test_a_machine_must_do_as_a_folder(machine: str, tmp_path: Path) -> None:
-    with pytest.raises(CyberHansError, match="cannot be a folder's name"):
+    with pytest.raises(CyberHansError, match="is to be a folder's name"):
         place.imported(tmp_path, Recording(np.ones((1, 1), np.int16), 1.0, machine=machine), "x")
+
+
+@pytest.mark.parametrize(("start", "name"), [
+    ("2026-11-22T23:15:13.123+01:00", "m-normal-20261122T221513Z.wav"),
+    ("2026-11-22T22:15:13", "m-normal-20261122T221513Z.wav"),
+    ("last week", "m-normal-b_1.wav"), ("", "m-normal-b_1.wav"),
+])  # fmt: skip
+def test_the_time_of_a_recording_names_its_file(start: str, name: str, tmp_path: Path) -> None:
+    made = Recording(np.ones((1, 1), np.int16), 1.0, machine="m", label="normal", start_utc=start)
+    assert place.imported(tmp_path, made, "m-normal-b 1") == tmp_path / "m" / name
 
 
 def test_import_takes_axes_from_the_machines_file_and_makes_one(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_question_mark_gets_one_human_line_again_and_again(port: serial.Serial
     digest = small_image()[0].digest.hex()[:8]
     for _ in range(3):
         port.write(b"?" + ending)
-        assert line_of(port) == f"Cyber-Hans 0.2.0 on native, serial {'0' * 16}, detector {digest}, running\r\n"
+        assert line_of(port) == f"Cyber-Hans 0.3.0 on native, serial {'0' * 16}, detector {digest}, running\r\n"
 
 
 @pytest.mark.parametrize("before", [b"\n", b"\r", b"\r\n", b"\n\n\n", b"hello\n", b"help?\r\n", b"\r\nis it you?\n\r\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -11,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from small_detector import small_image
+from command import cyberhans
+from small_detector import noise, small_image
 
 from cyberhans import ports as room
 from cyberhans.boards import board
@@ -19,6 +21,7 @@ from cyberhans.device import open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.ports import Place, find
+from cyberhans.recording import Recording, save_recording
 from cyberhans.serial_port import Port
 
 
@@ -93,6 +96,22 @@ def test_a_number_that_several_have_is_told_unless_one_of_them_answers(there: li
     with native() as running:
         there.append(usb(running.url, "CH-1"))
         assert find(None, "CH-1").url == running.url
+
+
+@pytest.mark.parametrize("named", [(), ("--device", "board:native", "--serial", "CH-1")])
+def test_a_verb_wants_one_name_and_not_two(named: tuple[str, ...]) -> None:
+    outcome = cyberhans("verify", "nowhere", "some.wav", *named)
+    assert outcome.code == 2 and "--serial NUMBER" in " ".join(outcome.err.split())
+
+
+def test_verify_finds_the_device_by_its_number(there: list[Port], tmp_path: Path) -> None:
+    detector = small_image()[0]
+    save_recording(Recording(noise(detector.spec, 3).reshape(-1, 3), detector.spec.rate_hz), tmp_path / "some.wav")
+    with native() as running:
+        there.append(usb(running.url, "CH-1"))
+        outcome = cyberhans("verify", detector.folder, tmp_path / "some.wav", "--serial", "ch-1", "--json")
+    assert outcome.code == 0, outcome.err
+    assert (json.loads(outcome.out)["device"], json.loads(outcome.out)["windows"]) == (running.url, 3)
 
 
 def test_a_number_that_a_device_tells_itself_names_it(there: list[Port]) -> None:

@@ -24,10 +24,12 @@ def format_named(name: str) -> ModuleType:
 
 def sources(paths: list[Path], name: str = "") -> list[Path]:
     """The files named, and those of the format (by name; else all of known suffix) in folders named, sorted."""
-    wanted = format_named(name).SUFFIXES if name else tuple(s for row in FORMATS.values() for s in row.SUFFIXES)
+    known = [suffix for row in FORMATS.values() for suffix in row.SUFFIXES if suffix != ".txt"]  # that may be prose
+    wanted = format_named(name).SUFFIXES if name else tuple(known)
     found: list[Path] = []
     for path in paths:
         inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in wanted) if path.is_dir() else [path]
+        inside = [file for file in inside if not file.name.startswith(".")]
         inside = [file for file in inside if file.suffix != ".json" or not file.with_suffix(".wav").exists()]
         if not inside:
             raise CyberHansError(f"{path}: no {', '.join(wanted)} file is in it; name another folder")
@@ -49,6 +51,7 @@ def import_recording(path: Path, out: Path, asked: Asked, name: str = "") -> dic
     """Write a foreign file as a recording into OUT/MACHINE/, whole or not at all; gives a row that tells of it."""
     recording, error, notes = load_foreign(path, asked, name)
     target = place.fresh(place.imported(out, recording, _plain(path, recording)))
+    place.fresh(target.with_suffix(".json"))
     known = machine_file.load(target.parent).axes
     if known and len(known) == recording.channels and recording.axes == tuple(f"c{c}" for c in range(len(known))):
         recording = dataclasses.replace(recording, axes=known)

@@ -19,7 +19,7 @@ from cyberhans.wav import write_whole
 SUFFIXES = (".csv", ".tsv", ".txt")
 LACKS = "the label, the session and what else is known"
 LARGEST = 1 << 30  # bytes of text: about 20 million sample frames of three channels
-TIMES = ("time", "t", "timestamp", "seconds", "elapsed")
+TIMES = ("time", "timestamp", "seconds", "elapsed")
 SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
@@ -55,8 +55,8 @@ def write(recording: Recording, folder: Path, number: int, key: str = "") -> Pat
     times = [f"{t:.9f}" for t in ((np.arange(recording.frames) + lost) / recording.rate_hz).tolist()]
     header = ",".join(["time [s]", *(f"{axis} [{recording.unit}]" for axis in recording.axes)])
     rows = map(",".join, zip(times, *texts(recording), strict=True))
-    write_whole(path, "\n".join([header, *rows, ""]).encode())
     about.write(path, recording)
+    write_whole(path, "\n".join([header, *rows, ""]).encode())
     return path
 
 
@@ -105,12 +105,22 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _time_column(names: list[str]) -> int | None:
-    return next((k for k, name in enumerate(names) if _time_name(name) in TIMES), None)
+    return next((k for k, name in enumerate(names) if _is_time(name)), None)
 
 
-def _time_name(name: str) -> str:
-    """`Time (ms)`, `time_ms` and `timestamp` without what follows the first word."""
-    return re.split(r"[_\s\[(]", name.strip().lower(), maxsplit=1)[0]
+def _is_time(name: str) -> bool:
+    """`t [°C]` is a temperature."""
+    first, *others = _words(name)
+    return first in TIMES or (first == "t" and (not others or _second(name) is not None))
+
+
+def _second(name: str) -> float | None:
+    """The unit of time that a column's name states, in seconds: of `Time (ms)`, `time_ms`, `seconds`."""
+    return next((SECONDS[word] for word in _words(name) if word in SECONDS), None)
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[_\s\[\]()]+", name.lower()) if word] or [""]
 
 
 def _columns(names: list[str], headed: bool, asked: Asked, path: Path) -> list[int]:
@@ -148,9 +158,8 @@ def _finest(rows: list[str], delimiter: str, column: int) -> float:
 
 
 def _timed(stamps: NDArray[np.float64], name: str, finest: float, path: Path) -> dict[str, Any]:
-    unit = _split(name)[1] or name.rpartition("_")[2]
-    if unit.lower() not in SECONDS:
+    second = _second(name)
+    if second is None:
         raise CyberHansError(f"{path}: does not say the unit of its column {name!r}; call it 'time [s]' or 'time [ms]',"
                              " or give --rate HZ")  # fmt: skip
-    second = SECONDS[unit.lower()]
     return timeline.measured(stamps * second, finest * second, path)

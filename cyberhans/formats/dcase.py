@@ -11,8 +11,9 @@ from pathlib import Path
 
 from cyberhans import sidecar
 from cyberhans.errors import CyberHansError
-from cyberhans.formats.place import folder_name, fresh
+from cyberhans.formats.place import fresh
 from cyberhans.formats.signal import Asked, Signal
+from cyberhans.machine_file import folder_name
 from cyberhans.recording import Recording, load_recording, save_recording
 
 SUFFIXES = (".wav",)

@@ -81,8 +81,8 @@ def write(recording: Recording, folder: Path, number: int, key: str = "") -> Pat
     content = f"{text.removesuffix('[]}}')}[{values}]}}}}".encode()
     if key:
         content = content.replace(UNSIGNED.encode(), _signature(content, key).encode(), 1)
-    write_whole(path, content)
     about.write(path, recording)
+    write_whole(path, content)
     return path
 
 

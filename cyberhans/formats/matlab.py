@@ -69,8 +69,8 @@ def write(recording: Recording, folder: Path, number: int, key: str = "") -> Pat
     table |= {"rate_hz": recording.rate_hz, "unit": recording.unit, "label": recording.label}
     content = io.BytesIO()
     savemat(content, table, do_compression=True)
-    write_whole(path, HEADER + content.getvalue()[len(HEADER) :])
     about.write(path, recording)
+    write_whole(path, HEADER + content.getvalue()[len(HEADER) :])
     return path
 
 

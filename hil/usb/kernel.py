@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,22 +40,28 @@ def missing() -> str | None:
 
 def kernel() -> Kernel:
     """From the cache; downloaded where it is not there. Raises CyberHansError where apt-get does not give it."""
-    name = _package()
-    folder = cache_dir() / name
-    if not folder.is_dir():
-        with tempfile.TemporaryDirectory(prefix=".kernel-", dir=folder.parent) as scratch:
-            _unpack(name, Path(scratch))
-            (Path(scratch) / "kernel").replace(folder)
-    modules = {path.stem.replace("-", "_"): path for path in folder.glob("*.ko")}
+    try:
+        folder = _unpacked()
+    except CyberHansError:
+        if os.getuid() != 0:
+            raise
+        _run("apt-get", "update", "-qq")  # its lists are not there yet, or old
+        folder = _unpacked()
+    modules = _by_name(folder.glob("*.ko"))
     return Kernel(folder / "vmlinuz", tuple(modules[name] for name in _load_order(modules)))
 
 
-def _package() -> str:
-    told = _run("apt-cache", "depends", PACKAGE, cwd=None)
-    found = re.search(r"Depends: (linux-image-\S+)", told)
+def _unpacked() -> Path:
+    """The folder with the newest kernel."""
+    found = re.search(r"Depends: (linux-image-\S+)", _run("apt-cache", "depends", PACKAGE))
     if not found:
-        raise CyberHansError(f"apt knows no {PACKAGE}: sudo apt-get update, on Debian (others were not tried)")
-    return found[1]
+        raise CyberHansError(f"apt knows no {PACKAGE}: only Debian's kernel is known here")
+    folder = cache_dir() / found[1]
+    if not folder.is_dir():
+        with tempfile.TemporaryDirectory(prefix=".kernel-", dir=folder.parent) as scratch:
+            _unpack(found[1], Path(scratch))
+            (Path(scratch) / "kernel").replace(folder)
+    return folder
 
 
 def _unpack(package: str, scratch: Path) -> None:
@@ -63,9 +71,13 @@ def _unpack(package: str, scratch: Path) -> None:
     out = scratch / "kernel"
     out.mkdir()
     next(scratch.glob("unpacked/boot/vmlinuz-*")).rename(out / "vmlinuz")
-    modules = {path.stem.replace("-", "_"): path for path in scratch.glob("unpacked/lib/modules/**/*.ko")}
+    modules = _by_name(scratch.glob("unpacked/lib/modules/**/*.ko"))
     for name in _load_order(modules):
         modules[name].rename(out / modules[name].name)
+
+
+def _by_name(files: Iterable[Path]) -> dict[str, Path]:
+    return {path.stem.replace("-", "_"): path for path in files}
 
 
 def _load_order(modules: dict[str, Path]) -> list[str]:
@@ -91,7 +103,7 @@ def _depends(module: Path) -> list[str]:
     return [name.replace("-", "_") for name in facts[b"depends"].decode().split(",") if name]
 
 
-def _run(*command: str, cwd: Path | None) -> str:
+def _run(*command: str, cwd: Path | None = None) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -175,9 +175,6 @@ size_t port_read(uint8_t *bytes, size_t size)
     ssize_t got;
 
     tick();
-    if (!here) {
-        look(0, 0);
-    }
     flush();
     got = line >= 0 ? read(line, bytes, size) : 0;
     return got > 0 ? (size_t)got : 0;

@@ -1,0 +1,94 @@
+"""Flow and recorder with devices made of Python: what real firmware never does is told all the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_device import fake_device, info_of
+from small_detector import small_image
+from test_capture import record
+
+from cyberhans.errors import CyberHansError
+from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, Request, Sensor
+from cyberhans.protocol import Packet
+
+TICK_HZ, RATE_HZ, STEP = 1_000_000, 4000.0, 40
+SENSOR = Sensor(4_000_000, 4_000_000, 4_000_000, 1, 2048, 0, 4096, 32_000, 1, 0, "g", "fake")
+
+
+class Fake:
+    """Sends what it was given credit for, in real time. clock: how fast its ticks run; scatter: of them, in seconds."""
+
+    def __init__(self, clock: float = 1.0, overruns: int = 0, sensor: Sensor = SENSOR, scatter: float = 0.0) -> None:
+        self.clock, self.overruns, self.sensor, self.scatter = clock, overruns, sensor, scatter
+        self.random = random.Random(0)
+        self.next, self.begun, self.wanted = 0, 0.0, Capture(0, 0, 0, 0, 0, 0, 0)
+
+    def __call__(self, packet: Packet) -> Iterable[Packet]:
+        body = b""
+        if packet.type == Request.INFO:
+            body = info_of(small_image()[0], tick_hz=TICK_HZ).pack()
+        elif packet.type == Request.SENSOR:
+            body = self.sensor.pack()
+        elif packet.type == Request.CAPTURE:
+            self.wanted, self.begun, self.next = Capture.unpack(packet.body), time.monotonic(), 0
+        if packet.type in (Request.CAPTURE, Request.CREDIT):
+            body = Capturing(self.wanted.stream, self.next, self.next, self.overruns).pack()
+        yield Packet(packet.type | REPLY, packet.seq, body)
+        if packet.type in (Request.CAPTURE, Request.CREDIT):
+            yield from self.send(
+                Credit.unpack(packet.body).until if packet.type == Request.CREDIT else self.wanted.until
+            )
+
+    def send(self, until: int) -> Iterable[Packet]:
+        while self.next + STEP <= min(until, self.wanted.frames):
+            due = (self.next + STEP) / RATE_HZ
+            time.sleep(max(0.0, self.begun + due - time.monotonic()))
+            late = self.random.uniform(0, self.scatter)
+            ticks = round((self.next / RATE_HZ * self.clock + late) * TICK_HZ)
+            samples = np.arange(self.next, self.next + STEP, dtype="<i2").tobytes()
+            yield Packet(Event.DATA, 0, Data(self.wanted.stream, self.next, self.overruns, ticks, tail=samples).pack())
+            self.next += STEP
+
+
+@pytest.mark.parametrize("clock", [0.97, 1.0, 1.03])
+def test_a_device_whose_clock_is_wrong_is_found_out_by_this_computers(clock: float, tmp_path: Path) -> None:
+    with fake_device(Fake(clock)) as url:
+        row = record(url, tmp_path, 2.0).to_dict()
+    assert row["samples"] == 8000 and row["rate_hz"] == pytest.approx(RATE_HZ / clock, rel=1e-3)
+    assert any("by this computer's" in reason for reason in row["reasons"]) == (clock != 1.0), row["reasons"]
+
+
+def test_a_rate_that_is_not_well_known_is_told(tmp_path: Path) -> None:
+    with fake_device(Fake(scatter=0.2)) as url:
+        row = record(url, tmp_path, 1.0).to_dict()
+    assert row["rate_uncertainty"] > 0.005 * RATE_HZ and row["jitter_s"] > 0.03
+    assert any("record longer" in reason for reason in row["reasons"])
+
+
+def test_a_rate_that_cannot_be_measured_is_the_nominal_one(tmp_path: Path) -> None:
+    with fake_device(Fake()) as url:
+        row = record(url, tmp_path, 0.05).to_dict()
+    assert row["samples"] == 200 and (row["rate_hz"], row["rate_uncertainty"]) == (RATE_HZ, 0.0)
+    assert row["jitter_s"] is None and any("too short" in reason for reason in row["reasons"])
+
+
+def test_overruns_that_contradict_the_index_are_told(tmp_path: Path) -> None:
+    with fake_device(Fake(overruns=7)) as url:
+        row = record(url, tmp_path, 0.5).to_dict()
+    assert row["samples"] == 2000 and row["lost_samples"] == 0
+    assert any("contradict the index" in reason for reason in row["reasons"])
+
+
+@pytest.mark.parametrize("name", ["channels", "rate_mhz", "full_scale", "scale_denominator"])
+def test_a_sensor_that_cannot_be_is_refused(name: str, tmp_path: Path) -> None:
+    fake, said = Fake(sensor=dataclasses.replace(SENSOR, **{name: 0})), f"SENSOR with {name} 0"
+    with fake_device(fake) as url, pytest.raises(CyberHansError, match=said):
+        record(url, tmp_path, 0.5)
+    assert list(tmp_path.iterdir()) == []
