@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
-from receiver import Receiver
+from receiver import Receiver, waveform
 
 from cyberhans.blank import blank_image
+from cyberhans.build import build
+from cyberhans.core import firmware_dir
 from cyberhans.device import Refused, open_device
 from cyberhans.messages import Capture, Capturing, Credit, Mode, Refusal, Request
 
@@ -122,3 +126,29 @@ def test_time_stamps_are_those_of_the_samples(on: Receiver) -> None:
     index = np.array([data.index for data in received.data])
     away = (ticks - ticks[0]) / on.device.info.tick_hz - index / rate
     assert len(away) > 10 and np.abs(away).max() < 1e-4
+
+
+def test_indices_go_on_past_32_bits(tmp_path: Path) -> None:
+    """Firmware that counts from shortly before the end: packets, credits and counts go on from 0."""
+    firmware = Path(shutil.copytree(firmware_dir(), tmp_path / "firmware"))
+    source, plain = firmware / "app" / "capture.c", "sampled = overruns = begun = filled = sent = credit = 0;"
+    assert plain in source.read_text()
+    begin = 2**32 - 500
+    late = f"sampled = begun = filled = sent = credit = {begin}u; overruns = 0;"
+    source.write_text(source.read_text().replace(plain, late))
+    image = build(None, "native", tmp_path / "out", firmware=firmware).image
+    with open_device("board:native", image=image) as device:
+        on = Receiver(device)
+        received = on.begin(20_000, 0, until=(begin + 300) % 2**32)
+        on.receive(received, 0.1)
+        assert 0 < received.frames <= 300
+        on.credit(received, begin + 5000)
+        on.receive(received, 0.6)
+        told = on.credit(received, begin + 400)  # behind: changes nothing
+    assert 5000 - 168 <= received.frames <= 5000 and told.next == (begin + received.frames) % 2**32 < 2**31
+    expected = begin
+    for data in received.data:
+        assert (data.index, data.overruns) == (expected % 2**32, 0)
+        expected += len(data.tail) // 6
+    samples = np.frombuffer(b"".join(data.tail for data in received.data), "<i2").reshape(-1, 3)
+    assert (samples == waveform()[np.arange(len(samples)) % len(waveform())]).all()

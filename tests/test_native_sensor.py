@@ -193,7 +193,7 @@ def test_a_packet_that_was_cut_spoils_no_other(tmp_path: Path) -> None:
     assert decoder.broken == 1
     assert len(gaps) == 1 and 0 < gaps[0] < ON_ITS_WAY // 6
     assert ends(data)[-1] > RATE
-    assert Received(7, samples, data).wrong() == 0
+    assert Received(7, samples.shape[1], samples, data).wrong() == 0
 
 
 @pytest.mark.slow
@@ -271,7 +271,7 @@ def cable(tmp_path: Path) -> Iterator[Cable]:
 def test_a_tty_that_is_named_may_go_and_come_back(cable: Cable, tmp_path: Path) -> None:
     """Three times, within a capture: what was sampled meanwhile waits."""
     samples = noise(997)
-    found = Received(7, samples)
+    found = Received(7, samples.shape[1], samples)
     given = [*arguments(tmp_path / "raw", samples, 2000), "--port", str(cable.path)]
     with Emulator(board("native"), blank_image("native"), arguments=given) as on:
         assert on.url == str(cable.path)
