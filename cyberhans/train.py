@@ -149,6 +149,7 @@ def _provenance(
     return {
         "seed": seed,
         "windows": sum(counts),
+        "sensor": _sensor(recordings[0]),
         "recordings": [_origin(*row) for row in zip(recordings, counts, warnings, strict=True)],
         "agreement_with_scikit_learn": guard,
         "versions": {
@@ -156,6 +157,16 @@ def _provenance(
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in LIBRARIES},
         },
+    }
+
+
+def _sensor(recording: Recording) -> dict[str, Any]:
+    """What a sample meant: one sensor at one range gave all recordings."""
+    return {
+        "name": recording.sensor,
+        "unit": recording.unit,
+        "scale": recording.scale,
+        "full_scale": recording.full_scale,
     }
 
 
