@@ -19,7 +19,7 @@ HUM_DB, HUM_MORE_DB = 15.0, 10.0  # a line of hum stands out so far around it, a
 HUM_SHARE, HUM_ALONE = 0.001, 0.01  # of a channel's power: hum worth telling; 50 or 60 Hz without its harmonics
 HUM_OFF_HZ, HUM_FINEST_HZ = 0.25, 1.5  # mains keep their frequency so well; wider lines cannot tell them from a shaft
 AROUND_HZ, BESIDE_HZ = 12.0, 3.0  # where the floor around a line of hum is looked for, and where not
-PURE = 0.4  # share of a steady line's power in its highest line: 0.48 to 0.67 under a Hann window
+PURE, NEAR = 0.4, 3  # share of a steady tone's power, all within so many lines, in the highest: 0.48 to 0.67 if Hann
 SHAFT = 0.003  # share by which a multiple of the shaft's speed may be off what was stated
 WHITE_DB, WHITEST_DB, PARTS = (
     6.0,
@@ -63,7 +63,7 @@ def _stands_out(power: Floats, line_hz: float, hz: float) -> float:
         return 0.0
     wide, narrow = round(AROUND_HZ / line_hz), math.ceil(BESIDE_HZ / line_hz)
     floor = float(np.median(np.concatenate([power[max(2, k - wide) : k - narrow], power[k + narrow + 1 : k + wide]])))
-    whole = float((power[k - narrow : k + narrow + 1] - floor).sum())
+    whole = float((power[k - NEAR : k + NEAR + 1] - floor).sum())
     if power[k] - floor < PURE * whole:
         return 0.0  # its frequency wanders, as a shaft's does
     return max(0.0, float(10 * np.log10((power[k] + 1e-12) / (floor + 1e-12))))
