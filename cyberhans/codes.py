@@ -9,10 +9,15 @@ from cyberhans.reason import Reason
 from cyberhans.recording import Recording
 
 DEAD_STEPS, DEAD_SHARE = 2.0, 0.03  # a channel below both, in its steps and against the quietest other, is dead
+FAINT_STEPS, MOST_STEP = (
+    2.0,
+    16,
+)  # a level below so many steps, in all channels, is but rounding; 12 bits have this step
 PILE, LEAST_PILE = (
     3.5,
     8,
 )  # clipped: so many times its neighbours' count (a sine's last code has 2.4 times), and so many
+FAR = 8  # of a channel's range: a share by which a rail may be away from the next code
 COARSE = 128  # bins in a channel's range, for a level of clipping that is blurred
 CLIPPED_REFUSE = 0.05  # share of a channel's samples
 FEW_CODES = 64  # fewer say nothing about bits
@@ -25,6 +30,11 @@ def amplitudes(recording: Recording, seen: Figures) -> list[Reason]:
         zero = (seen.mean == 0).all()
         text = "all samples are zero" if zero else "no channel ever changes"
         return [Reason(f"{text}: check the sensor's wiring and power", fatal=True)]
+    if all(seen.rms[c] < FAINT_STEPS * min(step(seen, c), MOST_STEP) for c in range(recording.channels)):
+        text = (
+            f"hardly any signal, {seen.rms.max():.2g} LSB: the machine is off, or the sensor's range is far too large"
+        )
+        return [Reason(f"{text}; switch it on, or choose a smaller range", fatal=True)]
     return [
         reason for c in range(recording.channels) for reason in (
             _dead(recording, seen, c) or _clipped(recording, seen, c) + _bits(recording, seen, c)
@@ -60,7 +70,7 @@ def _clipped(recording: Recording, seen: Figures, c: int) -> list[Reason]:
     """Samples piled up at the ends of the histogram, or at the stated full scale."""
     codes, counts = seen.codes(c)
     known = int(counts[np.abs(codes) >= recording.full_scale].sum())
-    piles = [_pile(codes, counts), _pile(codes[::-1], counts[::-1])]
+    piles = rails(seen, c)
     piled, at = sum(pile[0] for pile in piles), max(piles)[1]
     if max(known, piled) < LEAST_PILE:
         return []
@@ -72,14 +82,25 @@ def _clipped(recording: Recording, seen: Figures, c: int) -> list[Reason]:
     return [Reason(text, fatal=share > CLIPPED_REFUSE)]
 
 
+def rails(seen: Figures, channel: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Of the lower and the upper end of a channel's codes: how many samples are piled up there, and at which code.
+
+    (0, 0) where they thin out towards the end as usual.
+    """
+    codes, counts = seen.codes(channel)
+    return _pile(codes, counts), _pile(codes[::-1], counts[::-1])
+
+
 def _pile(codes: Counts, counts: Counts) -> tuple[int, int]:
-    """How many samples are piled up at the first of these codes, and at which; (0, 0) if they thin out as usual."""
+    """At the first of these codes. One that lies far from all others is no rail: samples were filled up with it."""
     spacing = int(np.abs(np.diff(codes)).min()) if len(codes) > 1 else 1
-    width = max(spacing, abs(int(codes[-1] - codes[0])) / COARSE)
+    span = abs(int(codes[-1] - codes[0]))
+    width = max(spacing, span / COARSE)
     blurred = np.bincount((np.abs(codes - codes[0]) / width).astype(int), weights=counts).astype(np.int64)
     for bins, peak in ((counts, int(np.argmax(counts[:3]))), (blurred, 0)):
         beside = bins[peak + 1 : peak + 9]
-        if len(beside) >= 4 and bins[peak] >= LEAST_PILE and bins[peak] > PILE * beside.max():
+        apart = abs(int(codes[min(peak + 1, len(codes) - 1)] - codes[peak]))
+        if len(beside) >= 4 and bins[peak] >= LEAST_PILE and bins[peak] > PILE * beside.max() and apart < span / FAR:
             return int(bins[: peak + 1].sum()), int(codes[peak])
     return 0, 0
 

@@ -15,7 +15,7 @@ from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE
 
 OFF_DB, OFF_FEW_DB, FEW = -15.0, -20.0, 3  # below the quietest earlier recording: off; the second if they are fewer
-IDLE_DB, DEAD_DB = -6.0, -20.0
+IDLE_DB, DEAD_DB, NOTHING_DB = -6.0, -20.0, 200.0  # the last: a channel that never changes, told elsewhere
 TURNED, TURNED_DEGREES = 0.25, 14  # a change of DC that is told, as a share of the usual DC: this angle
 SPREAD = 2.0  # times the scatter of earlier recordings that a change must exceed besides
 BAND_DB = 1.0  # scatter of a band, at least
@@ -117,7 +117,7 @@ def _dead(past: History) -> list[Reason]:
     return [
         Reason(f"channel {axis} is dead: {-drop:.0f} dB below the quietest earlier recording, others are not; check"
                " its wiring", fatal=True)
-        for axis, drop in zip(past.now.axes, past.drop, strict=True) if drop < DEAD_DB
+        for axis, drop in zip(past.now.axes, past.drop, strict=True) if -NOTHING_DB < drop < DEAD_DB
     ]  # fmt: skip
 
 
@@ -232,7 +232,7 @@ def _loose(past: History) -> list[Reason]:
         return [Reason(f"the sensor has come loose: {'; '.join(signs)}, against earlier recordings; fasten it and"
                        " record again", fatal=True)]  # fmt: skip
     if weaker or impacts:
-        return [Reason(f"{signs[0]}, against earlier recordings: is the sensor fast, the machine sound?")]
+        return [Reason(f"{signs[0]}, against earlier recordings: has the sensor come loose, or is it the machine?")]
     return []
 
 

@@ -19,7 +19,7 @@ SPECTRUM_S = 4.0  # longest piece of which one spectrum is made: lines no wider 
 MOST_SPECTRA = 48  # evenly spread over the recording
 LEAST_SPECTRUM = 64  # samples
 SWING = 64  # sample frames within which a living channel moves
-TRACK_S, LEAST_TRACK, LEAST_POINT = 0.25, 16, 16  # a point of the track: seconds; points and samples in it, at least
+TRACK_S, LEAST_TRACK, LEAST_POINT = (0.25, 0.05), 16, 16  # a point of the track: seconds; points, samples in it
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -89,7 +89,8 @@ def figures(recording: Recording) -> Figures:
             counts[c] += np.bincount(block[:, c].astype(np.int64) - LOWEST, minlength=CODES)
         real = block.astype(np.float64)
         products += real.T @ real
-    per_point = max(LEAST_POINT, min(round(TRACK_S * recording.rate_hz), len(x) // LEAST_TRACK))
+    longest, least = (round(seconds * recording.rate_hz) for seconds in TRACK_S)
+    per_point = max(LEAST_POINT, least, min(longest, len(x) // LEAST_TRACK))
     power, line_hz = _power(recording)
     track_s = per_point / recording.rate_hz
     return Figures(len(x), counts, products, _means(x, per_point), track_s, power, line_hz, _swing(x))

@@ -19,7 +19,8 @@ HUM_DB, HUM_MORE_DB = 15.0, 10.0  # a line of hum stands out so far around it, a
 HUM_SHARE, HUM_ALONE = 0.001, 0.01  # of a channel's power: hum worth telling; 50 or 60 Hz without its harmonics
 HUM_OFF_HZ, HUM_FINEST_HZ = 0.25, 1.5  # mains keep their frequency so well; wider lines cannot tell them from a shaft
 AROUND_HZ, BESIDE_HZ = 12.0, 3.0  # where the floor around a line of hum is looked for, and where not
-SHAFT = 0.006  # share by which a multiple of the shaft's speed may be off what was stated
+PURE, NEAR = 0.4, 3  # share of a steady tone's power, all within so many lines, in the highest: 0.48 to 0.67 if Hann
+SHAFT = 0.003  # share by which a multiple of the shaft's speed may be off what was stated
 WHITE_DB, WHITEST_DB, PARTS = (
     6.0,
     3.5,
@@ -61,8 +62,11 @@ def _stands_out(power: Floats, line_hz: float, hz: float) -> float:
     if abs((k + (low - high) / (2 * (low - 2 * mid + high))) * line_hz - hz) > HUM_OFF_HZ:
         return 0.0
     wide, narrow = round(AROUND_HZ / line_hz), math.ceil(BESIDE_HZ / line_hz)
-    floor = np.concatenate([power[max(2, k - wide) : k - narrow], power[k + narrow + 1 : k + wide]])
-    return max(0.0, float(10 * np.log10((power[k] + 1e-12) / (np.median(floor) + 1e-12))))
+    floor = float(np.median(np.concatenate([power[max(2, k - wide) : k - narrow], power[k + narrow + 1 : k + wide]])))
+    whole = float((power[k - NEAR : k + NEAR + 1] - floor).sum())
+    if power[k] - floor < PURE * whole:
+        return 0.0  # its frequency wanders, as a shaft's does
+    return max(0.0, float(10 * np.log10((power[k] + 1e-12) / (floor + 1e-12))))
 
 
 def humming(recording: Recording, seen: Figures, earlier: Sequence[Profile]) -> list[Reason]:
@@ -84,9 +88,8 @@ def humming(recording: Recording, seen: Figures, earlier: Sequence[Profile]) -> 
 
 
 def _of_shaft(recording: Recording, hz: float) -> bool:
-    """Whether a line lies where the shaft, a multiple of it or, if something is loose, of half of it may be."""
-    halves = 120 * hz / recording.speed_rpm if recording.speed_rpm else 0.0
-    return round(halves) > 0 and abs(halves / round(halves) - 1) < SHAFT
+    turns = 60 * hz / recording.speed_rpm if recording.speed_rpm else 0.0
+    return round(turns) > 0 and abs(turns / round(turns) - 1) < SHAFT
 
 
 def _line_power(seen: Figures, c: int, hz: float) -> float:

