@@ -9,7 +9,7 @@ COMMIT  ?= HEAD
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fast parity usb endurance bench size size-diff tools clean
+.PHONY: help demo test check lint fast parity usb endurance bench size size-diff screenshot tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ size: $(VENV)/.ready ## flash, RAM and stack of the firmware on each board
 
 size-diff: $(VENV)/.ready ## the same against the last commit; COMMIT=... for another
 	$(BIN)/python -m hil.size --diff $(COMMIT)
+
+screenshot: $(VENV)/.ready ## the live view's picture in README.md, of a new capture of the simulated pump
+	$(BIN)/python -m hil.screenshot docs/live.svg
 
 tools: ## the cross compiler, the emulator and cppcheck, where this user may install them
 	sh firmware/install-tools.sh

@@ -26,6 +26,8 @@ DOUBT = 1.5  # lines: waits between none and one line tilt a straight line by as
 SILENCE = 1.8  # times the usual wait
 SURE = 4.0  # standard deviations of the earliest lines by which a shift must exceed ...
 SOME = 0.6  # ... so many lines
+PART = 0.05  # of a silence that is lost, at least: less is a device or host that was late
+LATE_S = 1.0  # that a line may come late
 CROWD = 0.25  # of the usual spacing: lines that come so close together were held back
 
 Floats = NDArray[np.float64]
@@ -68,11 +70,12 @@ def numbered(arrival_s: Floats, column: Floats) -> tuple[Pace, Counts]:
         usual = f"{np.median(step):g}" if len(step) else "nothing"
         raise CyberHansError(f"--index-column counts up by {usual}, not by 1: is it another column?")
     size = next(size for size in (2**8, 2**16, 2**32, 2**63) if column.max() < size)
-    wrapped = (step < 1) & (column[:-1] > size * 0.75) & (column[1:] < size * 0.25)
-    step[wrapped] += size
-    counted = step > 0
     rate_hz = _usual_rate(arrival_s, np.arange(len(arrival_s))).rate_hz
-    step[~counted] = np.maximum(1, np.rint(np.diff(arrival_s)[~counted] * rate_hz))
+    time_for = np.diff(arrival_s) * rate_hz
+    overflowed = (step < 1) & (step % size <= time_for + rate_hz * LATE_S)
+    step[overflowed] %= size
+    counted = step > 0
+    step[~counted] = np.maximum(1, np.rint(time_for[~counted]))
     counted, missing = np.insert(counted, 0, True), np.insert(step - 1, 0, 0)
     index = np.arange(len(missing)) + np.cumsum(np.where(counted, missing, 0))
     again = np.where(counted, 0, np.maximum(missing, 1))  # a new count: its own straight line
@@ -126,10 +129,10 @@ def _missing(arrival_s: Floats, index: Counts, rate: Rate, damaged: NDArray[np.b
     around = max(AROUND_S, AROUND * usual)
     for k in np.flatnonzero(wait > SILENCE * usual) + 1:
         start, end = np.searchsorted(arrival_s, (arrival_s[k - 1] - around, arrival_s[k] + around))
-        if arrival_s[-1] - arrival_s[k] < usual:
-            break  # what came last may all have been held back
+        if arrival_s[-1] - arrival_s[k] < around / 4:
+            break  # too few to tell: what came last may all have been held back
         shift = (delay[k:end].min() - delay[start:k].min()) * rate.rate_hz
-        if shift > least:
+        if shift > max(least, PART * wait[k - 1] * rate.rate_hz):
             lost = round(shift)
             place = _place(arrival_s, int(k), rate.rate_hz, damaged)
             missing[place] += lost

@@ -17,7 +17,7 @@ from cyberhans.reason import grade
 from cyberhans.recorder import Again, Recorder, View
 from cyberhans.recording import Recording
 
-__all__ = ["Again", "Captured", "MakeView", "Open", "View", "Wish", "capture"]
+__all__ = ["Again", "Captured", "MakeView", "Open", "View", "Wish", "capture", "stopping"]
 Open = Callable[[], Device]
 MakeView = Callable[[Plan, Sensor, Path], contextlib.AbstractContextManager[View]]
 
@@ -51,7 +51,7 @@ def capture(
     and keep what was captured; a second one leaves nothing.
     Raises CyberHansError: no device, an impossible wish, nothing captured, a folder that cannot be written.
     """
-    with _stopping() as stopped, contextlib.closing(Recorder(wish, open_device(), again, patience_s)) as recorder:
+    with stopping() as stopped, contextlib.closing(Recorder(wish, open_device(), again, patience_s)) as recorder:
         path = recorder.prepare()
         with view(recorder.plan, recorder.sensor, path) as shown:
             recorder.run(shown, stopped)
@@ -59,7 +59,7 @@ def capture(
 
 
 @contextlib.contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
+def stopping() -> Iterator[Callable[[], bool]]:
     """Within it the first SIGINT, SIGTERM or SIGHUP is only noted; the second one interrupts."""
     asked: list[int] = []
 

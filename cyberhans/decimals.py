@@ -57,7 +57,7 @@ def _step(values: Floats, decimals: int | None, full: float, *, exact: bool) -> 
     if decimals is None or decimals > MOST:
         return None
     for places in range(decimals, -1 if exact else decimals - 1, -1):
-        if full * 10**places <= LARGEST:
+        if round(full * 10**places) <= LARGEST:
             whole = np.rint(values * 10**places)
             return 1 / 10**places if (whole / 10**places == values).all() else None
     return None

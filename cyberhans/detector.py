@@ -58,7 +58,8 @@ class Detector:
     false_alarm_rate  asked for, per window
     arrays            what was learnt, and the left-out scores behind the threshold (int32, 1/65536 octave)
     golden            windows int16 (g, n, channels) of the training recordings, with the features and scores expected
-    provenance        recordings with their sha256, seed, windows, versions, how well the C agreed with scikit-learn
+    provenance        recordings with their sha256, seed, windows, versions, how well the C agreed with scikit-learn;
+                      `accepted`: recordings that failed, with their reasons, and why they were accepted
     folder            where it lies on disk, None before it is saved
     """
 
@@ -120,6 +121,8 @@ class Detector:
         files = len({part.get("sha256") or number for number, part in enumerate(origins)})  # parts of a file are one
         few = f"{files} recordings: {FEW_RECORDINGS} or more, made on different days, keep the false-alarm rate better"
         found = [ONE_RECORDING] if files == 1 else [few] if files < FEW_RECORDINGS else []
+        failed = self.provenance.get("accepted", {}).get("recordings", {})
+        found += [f"{name} failed, but was accepted" for name in failed]
         found += [f"{part['name']}: {reason}" for part in origins for reason in part.get("warnings", ())]
         return list(dict.fromkeys(found))
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cyberhans.recording import Recording, check
+from cyberhans.quality import verdict
+from cyberhans.reason import grade
+from cyberhans.recording import Recording
 
 BLOCK = 4096  # samples in one spectrum: the finest line is rate / BLOCK
 DOMINANT = 5
@@ -17,8 +19,12 @@ FAINTEST = 1e-5  # and this share of the strongest line: 50 dB below it may be r
 
 
 def inspect(recording: Recording) -> dict[str, Any]:
-    """A flat report with one entry per channel under `channels`; JSON-ready. `bad`: training refuses the recording."""
-    reasons = check(recording)
+    """A flat report with one entry per channel under `channels`; JSON-ready.
+
+    quality: good, warning or failed (`bad`: training refuses the recording), with its reasons, fatal ones first.
+    Recordings of the machine in the same folder that began earlier are taken into account.
+    """
+    reasons = verdict(recording)
     segments = math.ceil(recording.frames / recording.segment_len)
     return {
         "file": str(recording.path) if recording.path else recording.name,
@@ -34,9 +40,13 @@ def inspect(recording: Recording) -> dict[str, Any]:
         "unit": recording.unit,
         "speed_rpm": recording.speed_rpm,
         "load": recording.load,
+        "rate_nominal_hz": recording.rate_nominal_hz,
+        "rate_uncertainty_hz": recording.rate_uncertainty_hz,
         "lost_samples": recording.lost_samples,
+        "gaps": len(recording.gaps),
         "channels": {axis: _channel(recording, c) for c, axis in enumerate(recording.axes)},
-        "quality": list(reasons),
+        "quality": grade(reasons),
+        "reasons": reasons,
         "bad": any(reason.fatal for reason in reasons),
     }
 

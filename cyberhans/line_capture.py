@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import serial
 from numpy.typing import NDArray
 
+from cyberhans import machine_file
 from cyberhans.arrival import numbered, pace
+from cyberhans.capture import Captured, stopping
+from cyberhans.clock import Rate
 from cyberhans.decimals import sampled
 from cyberhans.errors import CyberHansError
+from cyberhans.line_format import Columns
 from cyberhans.lines import Lines
-from cyberhans.recording import Gap, Recording
+from cyberhans.plan import Wish
+from cyberhans.quality import assessed, earlier
+from cyberhans.reason import Reason
+from cyberhans.recording import Gap, Recording, save_recording
 from cyberhans.serial_port import obstacle
 
 BAUD = 115200
 WAIT_S = 10.0  # for the first lines
 KNOWN_S = 1.0  # of lines tell the rate well enough to show it
+QUIET_S = 3.0  # without a line, before a person is told
 POLL_S = 0.05
 CHUNK = 4096  # bytes
-SKIP = "-"  # in place of an axis: not a channel
+NAMES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,83 +53,88 @@ class Rows:
 class View(Protocol):
     """live.Live, as far as it is needed here."""
 
-    def add(self, piece: Rows) -> None: ...
-    def tick(self) -> None: ...
-    def note(self, text: str) -> None: ...
+    def add(self, piece: Rows, /) -> None:
+        """Sound lines, as they come."""
+
+    def tick(self) -> None:
+        """Perhaps nothing has come."""
+
+    def note(self, text: str, /) -> None:
+        """What happens; "": nothing any more."""
 
 
-Opened = Callable[[Sequence[str], float], AbstractContextManager[View]]  # axes, rate_hz → a view
+MakeView = Callable[[Sequence[str], float, Path], AbstractContextManager[View]]  # axes, rate_hz, file
 
 
 @dataclass(frozen=True)
-class Columns:
-    """axes: a name for each column, "-" for one to leave out, () for the labels in the lines or else c0, c1, ...
-    index: the column that counts the lines up by one, from 1; None: there is none."""
+class LineWish:
+    """unit of the numbers; baud of the port; index: the column, from 1, that counts the lines up by one; scale (unit
+    per LSB) and most (range of the sensor, in the unit): see decimals.sampled(). None: there is none, or it is unknown.
+    """
 
-    axes: tuple[str, ...] = ()
+    unit: str
+    baud: int = BAUD
     index: int | None = None
+    scale: float | None = None
+    most: float | None = None
 
-    def chosen(self, lines: Lines) -> tuple[list[int], tuple[str, ...]]:
-        """Columns that are channels, from 0, and their names. CyberHansError where the lines have others."""
-        assert lines.format
-        count = lines.format.columns
-        if self.index is not None and not 1 <= self.index <= count:
-            raise CyberHansError(f"--index-column {self.index}: a line has {count} numbers")
-        free = [column for column in range(count) if column + 1 != self.index]
-        if len(self.axes) not in (0, count, len(free)):
-            raise CyberHansError(f"{len(self.axes)} axes named, but a line has {count} numbers; - leaves one out")
-        names = self.axes or lines.format.names or tuple(f"c{i}" for i in range(len(free)))
-        pairs = list(zip(range(count) if len(names) == count else free, names, strict=True))
-        kept = [(column, name) for column, name in pairs if column in free and name != SKIP]
-        if not kept:
-            raise CyberHansError("no column is left for a channel; name one with --axes")
-        return [column for column, _ in kept], tuple(name for _, name in kept)
+    def __post_init__(self) -> None:
+        if not self.unit.strip():
+            raise CyberHansError("what do the numbers mean? Give --unit g, m/s2, V, ...; --unit counts if nobody knows")
+        for name, value in (("--scale", self.scale), ("--range", self.most)):
+            if value is not None and not 0 < value < math.inf:
+                raise CyberHansError(f"{name} {value:g}: must be above 0")
 
 
-@dataclass(frozen=True)
-class LineCapture:
-    """recording: without file. damaged: lines that were not sound, counted in lost_samples; skipped: a banner before
-    them. rounding: the largest error of a sample, in the unit; notes: what a person should know."""
+@dataclass(frozen=True, eq=False)
+class CapturedLines(Captured):
+    """damaged: lines that were not sound, counted in lost_samples; skipped: a banner before them. rounding: the largest
+    error of a sample, in the unit."""
 
-    recording: Recording
     damaged: int
     skipped: int
     rounding: float
-    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        told = super().to_dict() | {"unit": self.recording.unit, "scale": self.recording.scale}
+        del told["lost_by_device"]  # it does not tell
+        return told | {"rounding": self.rounding, "damaged_lines": self.damaged, "skipped_lines": self.skipped}
 
 
-def record_lines(
-    url: str,
-    *,
-    unit: str,
-    seconds: float | None,
-    baud: int = BAUD,
-    columns: Columns = Columns(),
-    scale: float | None = None,
-    most: float | None = None,
-    view: Opened | None = None,
-    **known: Any,
-) -> LineCapture:
-    """Read lines for so many seconds (None: until Ctrl-C) from a pyserial URL. Ctrl-C, an unplugged device and lines
-    that become something else end it early; what came before is kept.
+def capture_lines(wish: Wish, how: LineWish, url: str, *, view: MakeView | None = None) -> CapturedLines:
+    """Record lines from a pyserial URL for wish.seconds into `out`/MACHINE/MACHINE-LABEL-UTC.wav, with its sidecar.
 
-    unit of the numbers; scale (unit per LSB) and most (the sensor's range, in the unit): see decimals.sampled().
-    known: further fields of the Recording. CyberHansError: the port, no lines of numbers, too few for a rate.
+    wish.axes: a name for each column, "-" for one to leave out; wish.rate_hz: what the sketch claims. Ctrl-C, an
+    unplugged device and lines that become something else end it early; what came before is kept.
+    Raises CyberHansError: the port, no lines of numbers, too few for a rate, a folder that cannot be written.
     """
-    if not unit.strip():
-        raise CyberHansError("what do the numbers mean? Give --unit g, m/s2, V, ...; --unit counts if nobody knows")
+    if wish.channels is not None:
+        raise CyberHansError("--channels does not go with --lines; name the columns with --axes, - leaves one out")
+    if not 0 < wish.seconds < math.inf:
+        raise CyberHansError(f"--seconds {wish.seconds:g}: must be above 0")
     if url.startswith("board:"):
         raise CyberHansError(f"{url} sends packets, not lines; leave out --lines")
+    folder = wish.folder
+    path = _free(folder, f"{wish.machine}-{wish.label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     lines = Lines()
-    with contextlib.ExitStack() as stack:
-        port = stack.enter_context(_opened(url, baud))
-        try:
-            why = _listen(port, lines, seconds, columns, view, stack)
-        except KeyboardInterrupt:
-            why = "ended by Ctrl-C"
-    if lines.format is None:
-        lines.settle()
-    return _recorded(lines, columns, why, unit=unit, scale=scale, most=most, **known)
+    with stopping() as stopped, contextlib.ExitStack() as stack:
+        port = stack.enter_context(_opened(url, how.baud))
+        machine_file.ensure(folder)  # before a person waits: can it be written?
+        shown = _Shown(lines, Columns(wish.axes, how.index), view, path, stack)
+        why = _listen(port, lines, wish.seconds, shown, stopped)
+        made = _captured(lines, wish, how, why)
+        whole = assessed(made.recording, earlier(folder, made.recording))
+        return replace(made, recording=save_recording(whole, path))
+
+
+def _free(folder: Path, name: str) -> Path:
+    """NAME.wav or, where there is one, NAME-2.wav, ..."""
+    paths = (folder / f"{name}{f'-{number}' if number > 1 else ''}.wav" for number in range(1, NAMES))
+    free = next((path for path in paths if not path.exists()), None)
+    if free is None:
+        raise CyberHansError(f"{folder / name}.wav: there are {NAMES} of that name; wait a second and repeat")
+    return free
 
 
 def _opened(url: str, baud: int) -> serial.SerialBase:
@@ -151,79 +166,81 @@ def _read(port: serial.SerialBase) -> bytes:
     return bytes(port.read(max(1, port.in_waiting)))
 
 
-def _listen(
-    port: serial.SerialBase,
-    lines: Lines,
-    seconds: float | None,
-    columns: Columns,
-    opened: Opened | None,
-    stack: contextlib.ExitStack,
-) -> str:
+class _Shown:
+    """What a view has been told; it is made as soon as the rate is roughly known."""
+
+    def __init__(
+        self, lines: Lines, columns: Columns, make: MakeView | None, path: Path, stack: contextlib.ExitStack
+    ) -> None:
+        self._lines, self._columns, self._make, self._path, self._stack = lines, columns, make, path, stack
+        self._view: View | None = None
+        self._count, self._last = 0, math.inf
+
+    def update(self, now: float) -> None:
+        lines = self._lines
+        if lines.format is None or now - lines.began < KNOWN_S:
+            return
+        chosen, axes = self._columns.chosen(lines.format)
+        if self._make is None:
+            return
+        if self._view is None:
+            self._view = self._stack.enter_context(self._make(axes, lines.frames / (now - lines.began), self._path))
+        if lines.frames > self._count:
+            values, index, came = lines.latest(self._count)
+            self._view.add(Rows(index, values[:, chosen], came))
+            self._count, self._last = lines.frames, now
+        self._view.note("nothing comes any more" if now - self._last > QUIET_S else "")
+        self._view.tick()
+
+
+def _listen(port: serial.SerialBase, lines: Lines, seconds: float, shown: _Shown, stopped: Callable[[], bool]) -> str:
     """Take lines until it is time; why it ended before that, if it did."""
     begin = time.monotonic()
-    shown, view = 0, None
-    while True:
+    while not stopped():
         try:
             data, now = _read(port), time.monotonic()
             lines.feed(data, now)
         except (serial.SerialException, OSError):
-            return f"the device went away after {time.monotonic() - begin:.1f} s"
+            return "the device went away"
         except CyberHansError as error:
             if lines.frames:
                 return str(error)
             raise
-        if lines.frames and seconds is not None and now - lines.began >= seconds:
-            return ""
-        if not lines.frames and now - begin > WAIT_S:
-            lines.settle()
-        if view is None and opened and lines.frames and now - lines.began >= KNOWN_S:
-            view = stack.enter_context(_view(lines, columns, now, opened))
-        if view:
-            shown = _show(view, lines, columns, shown, now)
+        if now - lines.began >= seconds:
+            break
+        if lines.format is None and now - begin > WAIT_S:
+            lines.settle()  # of the few that a slow device has printed
+        shown.update(now)
+    return ""
 
 
-def _view(lines: Lines, columns: Columns, now: float, opened: Opened) -> AbstractContextManager[View]:
-    return opened(columns.chosen(lines)[1], lines.frames / (now - lines.began))
-
-
-def _show(view: View, lines: Lines, columns: Columns, shown: int, now: float) -> int:
-    """Lines from number `shown` on; how many have been shown then."""
-    fresh = lines.latest(shown)
-    if len(fresh):
-        view.add(Rows(shown + lines.damaged, fresh[:, columns.chosen(lines)[0]], now))
-    view.tick()
-    return shown + len(fresh)
-
-
-def _recorded(
-    lines: Lines,
-    columns: Columns,
-    why: str,
-    *,
-    unit: str,
-    scale: float | None,
-    most: float | None,
-    **known: Any,
-) -> LineCapture:
-    chosen, axes = columns.chosen(lines)
+def _captured(lines: Lines, wish: Wish, how: LineWish, why: str) -> CapturedLines:
+    if lines.format is None:
+        lines.settle()
     assert lines.format
+    columns = Columns(wish.axes, how.index)
+    chosen, axes = columns.chosen(lines.format)
     values = lines.values
-    rate, gaps = _measured(lines, None if columns.index is None else values[:, columns.index - 1])
-    made = sampled(np.ascontiguousarray(values[:, chosen]), lines.format.decimals, scale, most)
-    begun = datetime.now(UTC).timestamp() - (time.monotonic() - lines.began)
-    recording = Recording(
-        samples=made.samples, scale=made.scale, full_scale=made.full_scale, unit=unit, axes=axes,
-        rate_hz=rate.rate_hz, rate_uncertainty_hz=rate.uncertainty_hz, gaps=gaps,
-        lost_samples=sum(gap.lost for gap in gaps),
-        **{"start_utc": datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds"), **known},
-    )  # fmt: skip
-    rounded = f"values are rounded by up to {made.error:.2g} {unit}" if made.error else ""
+    rate, gaps = _measured(lines, None if how.index is None else values[:, how.index - 1])
+    made = sampled(np.ascontiguousarray(values[:, chosen]), lines.format.decimals, how.scale, how.most)
+    begun = datetime.fromtimestamp(time.time() - (time.monotonic() - lines.began), UTC)
+    reasons = []
+    if why:
+        reasons.append(Reason(f"ended after {lines.arrival_s[-1] - lines.began:.1f} of {wish.seconds:g} s: {why}"))
     if made.chosen:
-        rounded += "; give --range, what the sensor can tell, so that every recording gets the same scale"
-    return LineCapture(recording, lines.damaged, lines.skipped, made.error, tuple(filter(None, (why, rounded))))
+        reasons.append(Reason(f"rounded by up to {made.error:.2g} {how.unit} to a scale of these very values; with "
+                              "--range, the most that the sensor can tell, every recording has the same"))  # fmt: skip
+    recording = Recording(
+        samples=made.samples, scale=made.scale, full_scale=made.full_scale, unit=how.unit, axes=axes,
+        rate_hz=rate.rate_hz, rate_uncertainty_hz=rate.uncertainty_hz, rate_nominal_hz=wish.rate_hz or 0.0, gaps=gaps,
+        lost_samples=sum(gap.lost for gap in gaps), machine=wish.machine, label=wish.label,
+        session=wish.session or f"{begun:%Y-%m-%d}", speed_rpm=wish.speed_rpm, load=wish.load, notes=wish.notes,
+        start_utc=begun.isoformat(timespec="milliseconds"), reasons=tuple(reasons),
+    )  # fmt: skip
+    return CapturedLines(recording, 0, lines.damaged, lines.skipped, made.error)
 
 
-def _measured(lines: Lines, column: NDArray[np.float64] | None) -> tuple[Any, tuple[Gap, ...]]:
+def _measured(lines: Lines, column: NDArray[np.float64] | None) -> tuple[Rate, tuple[Gap, ...]]:
     """The rate, and where lines are missing: exactly with a column that counts them, else by the clock."""
     weight = lines.weight
     sound = weight == 0

@@ -7,11 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cyberhans.errors import CyberHansError
+
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 LABEL = r"(?:[A-Za-z_][\w./%° -]*?\s*[:=]\s*)?"  # x:0.12, acc_x = 0.12
 BREAK = r"(?:[ \t]*[,;][ \t]*|[ \t]+)"
 ALIKE = 0.75  # of the lines learnt from must look the same
 FIXED = 2  # decimals or more, the same number on every line, and zeros at the end: printed with a fixed precision
+
+SKIP = "-"  # in place of an axis: not a channel
 
 _FIELD = re.compile(rf"({LABEL})({NUMBER})")
 _LINE = re.compile(rf"[ \t]*{LABEL}{NUMBER}(?:{BREAK}{LABEL}{NUMBER})*{BREAK}?")
@@ -36,6 +40,30 @@ class LineFormat:
         fixed, another label, anything but numbers."""
         found = self.pattern.fullmatch(line)
         return [float(number) for number in found.groups()] if found else None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """axes: a name for each column, "-" for one to leave out, () for the labels in the lines or else c0, c1, ...
+    index: the column that counts the lines up by one, from 1; None: there is none."""
+
+    axes: tuple[str, ...] = ()
+    index: int | None = None
+
+    def chosen(self, form: LineFormat) -> tuple[list[int], tuple[str, ...]]:
+        """Columns that are channels, from 0, and their names. CyberHansError where the lines have others."""
+        count = form.columns
+        if self.index is not None and not 1 <= self.index <= count:
+            raise CyberHansError(f"--index-column {self.index}: a line has {count} numbers")
+        free = [column for column in range(count) if column + 1 != self.index]
+        if len(self.axes) not in (0, count, len(free)):
+            raise CyberHansError(f"{len(self.axes)} axes named, but a line has {count} numbers; - leaves one out")
+        names = self.axes or form.names or tuple(f"c{i}" for i in range(len(free)))
+        pairs = list(zip(range(count) if len(names) == count else free, names, strict=True))
+        kept = [(column, name) for column, name in pairs if column in free and name != SKIP]
+        if not kept:
+            raise CyberHansError("no column is left for a channel; name one with --axes")
+        return [column for column, _ in kept], tuple(name for _, name in kept)
 
 
 def learn(lines: Sequence[str]) -> LineFormat | None:

@@ -32,6 +32,7 @@ class Lines:
         self._early: list[tuple[str, float]] = []
         self._started = False  # the first piece may be half a line
         self._arrival, self._weight, self._values = array("d"), array("q"), array("d")
+        self._sound = array("q")  # where in them the sound lines are
         self._length = 0.0
         self._strange = 0  # damaged lines in a row
 
@@ -63,7 +64,7 @@ class Lines:
     @property
     def frames(self) -> int:
         """Sound lines."""
-        return len(self._values) // self.format.columns if self.format else 0
+        return len(self._sound)
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -80,10 +81,12 @@ class Lines:
         """(n,): 0 for a sound line; for a damaged one the lines that it once was, at least 1."""
         return np.array(self._weight, np.int64)
 
-    def latest(self, first: int) -> NDArray[np.float64]:
-        """(n, columns): sound lines from number `first` on."""
-        columns = self.format.columns if self.format else 1
-        return np.array(self._values[first * columns :]).reshape(-1, columns)
+    def latest(self, first: int) -> tuple[NDArray[np.float64], int, float]:
+        """Sound lines from number `first` on, of which there is one at least: (n, columns), the number of the first one
+        among all lines, and when it came."""
+        assert self.format
+        values = np.array(self._values[first * self.format.columns :]).reshape(-1, self.format.columns)
+        return values, self._sound[first], self._arrival[self._sound[first]]
 
     def _take(self, line: str, now: float) -> None:
         if self.format is None:
@@ -97,6 +100,7 @@ class Lines:
         elif numbers is None:
             self._damage(line, now)
         else:
+            self._sound.append(len(self._arrival))
             self._add(now, 0)
             self._values.extend(numbers)
             self._length += (len(line) - self._length) / min(self.frames, 100)

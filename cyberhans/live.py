@@ -32,8 +32,8 @@ class Live:
     """with Live(...) as view: view.add(block) for every block, view.note(text) where something happens.
 
     axes: one name per channel. A sample is worth `scale` of `unit`; the sensor saturates at full_scale LSB (None:
-    unknown). rate_hz: nominal. seconds: how long it is to last, None: until it is ended. plain: lines even on a
-    terminal; quiet: of those only the notes.
+    unknown). rate_hz: nominal; not `claimed`: a first measurement. seconds: how long it is to last, None: until it is
+    ended. plain: lines even on a terminal; quiet: of those only the notes.
     """
 
     def __init__(
@@ -46,13 +46,14 @@ class Live:
         rate_hz: float,
         seconds: float | None = None,
         *,
+        claimed: bool = True,
         file: str = "",
         plain: bool = False,
         quiet: bool = False,
         console: Console | None = None,
     ) -> None:
         self.machine, self.axes, self.unit, self.scale, self.file = machine, tuple(axes), unit, scale, file
-        self.full_scale, self.rate_hz, self.seconds = full_scale, rate_hz, seconds
+        self.full_scale, self.rate_hz, self.seconds, self.claimed = full_scale, rate_hz, seconds, claimed
         self.meter = Meter(len(self.axes), full_scale or math.inf, rate_hz)
         self._console = console or Console(file=sys.stderr, highlight=False)
         self._plain, self._quiet = plain or not self._console.is_terminal, quiet
@@ -107,8 +108,7 @@ class Live:
         head.add_column(no_wrap=True, overflow="ellipsis")
         head.add_column(justify="right", no_wrap=True, overflow="ellipsis")
         head.add_row(Text(self.machine, style="bold"), Text(self.file))
-        lost = Text(f"lost {self.meter.lost:,} in {self.meter.gaps:,} gaps", "bold red" if self.meter.lost else "green")
-        head.add_row(self._clock(plain), lost)
+        head.add_row(self._clock(plain), self._losses())
         head.add_row(self._rates(), f"samples {self.meter.frames:,}")
         note = [Text(self._note, style="yellow", no_wrap=True, overflow="ellipsis")] if self._note else []
         return Group(head, Text(), self._channels(plain), *note)
@@ -126,11 +126,21 @@ class Live:
         left = f" {_time(self.seconds - self._elapsed)} left of {_time(self.seconds)}"
         return Text.assemble((bar[0] * filled, "green"), bar[1] * (16 - filled), left)
 
+    def _losses(self) -> Text:
+        lost, gaps = self.meter.lost, self.meter.gaps
+        if not lost:
+            return Text("nothing lost", "green")
+        return Text(f"lost {lost:,} in {gaps:,} gap{'s' * (gaps != 1)}", "bold red")
+
     def _rates(self) -> str:
         """Digits of the measured rate come with time: it is no more than first against last."""
-        if (rate := self.meter.rate_hz) is None:
+        rate = self.meter.rate_hz
+        if not self.claimed:
+            return f"{rate or self.rate_hz:,.1f} Hz measured"
+        if rate is None:
             return f"{self.rate_hz:,.6g} Hz nominal"
-        return f"{self.rate_hz:,.6g} Hz nominal, {rate:,.1f} measured ({100 * (rate / self.rate_hz - 1):+.2f} %)"
+        off = round(100 * (rate / self.rate_hz - 1), 2) + 0.0  # no -0.00
+        return f"{self.rate_hz:,.6g} Hz nominal, {rate:,.1f} measured ({off:+.2f} %)"
 
     def _channels(self, plain: bool) -> Table:
         columns = max(8, min(self._console.width, 120) - FIGURES)
@@ -181,7 +191,7 @@ def _drawn(power: NDArray[np.float64], shades: str) -> str:
 
 def _axis(rate_hz: float, columns: int) -> str:
     """What the first and the last column of a spectrum mean."""
-    low, high = _hertz(rate_hz / SPECTRUM), f"{_hertz(rate_hz / 2)}Hz"
+    low, high = f"{_hertz(rate_hz / SPECTRUM)}Hz", f"{_hertz(rate_hz / 2)}Hz"
     middle = " log " if columns - len(low) - len(high) >= 5 else " "
     return f"{low}{middle:{'-'}^{max(1, columns - len(low) - len(high))}}{high}"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cyberhans import machine_file
 from cyberhans.errors import CyberHansError
 from cyberhans.messages import Data, Info, Sensor
 from cyberhans.recording import LABELS
@@ -18,13 +18,13 @@ BITS_PER_BYTE = 10  # on a line: start, 8, stop
 SPARE = 64  # one byte in so many is left for replies
 FRAME = 2 + 4  # bytes: type and sequence number, CRC
 DATA = len(Data(0, 0, 0, 0).pack())  # bytes before its samples
-NAME = re.compile(r"\w(?:[\w .+-]{0,98}\w)?")  # of a machine: a folder's name on any system
 WAV_BYTES = 2**32 - 1024  # what a WAV file holds
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be captured, and what is known about it. channels, rate_hz: None for what the sensor has by itself."""
+    """What is to be captured, and what is known about it. channels, rate_hz: None for what the sensor has by itself.
+    synthetic: the device plays what was computed."""
 
     machine: str
     label: str
@@ -37,13 +37,23 @@ class Wish:
     load: str = ""
     notes: str = ""
     session: str = ""
+    synthetic: bool = False
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.machine):
-            raise CyberHansError(f"--machine {self.machine!r}: a folder's name: use letters, digits, spaces and - _ . +"
-                                 ", and begin and end with a letter or digit")  # fmt: skip
+        machine_file.folder_name(self.machine)
         if self.label not in LABELS:
             raise CyberHansError(f"--label {self.label!r}: choose {', '.join(LABELS)}")
+
+    @property
+    def folder(self) -> Path:
+        """Where the machine's recordings lie."""
+        return self.out / self.machine
+
+    def completed(self) -> Wish:
+        """What was not said is as machine.toml in the machine's folder has it: speed and axes."""
+        known = machine_file.load(self.folder)
+        speed = known.speed_rpm if self.speed_rpm is None else self.speed_rpm
+        return replace(self, speed_rpm=speed, axes=self.axes or known.axes)
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,9 @@ def plan(wish: Wish, sensor: Sensor, info: Info) -> Plan:
         raise CyberHansError(f"--seconds {seconds:g}: {frames * size / 2**30:.1f} GiB of samples, and a WAV file holds "
                              f"4 GiB; ask for at most {math.floor(WAV_BYTES / size / rate_mhz * 1000)} s")  # fmt: skip
     if wish.axes and len(wish.axes) != channels:
-        raise CyberHansError(f"--axes names {len(wish.axes)} of {channels} channels; name each, or none")
+        raise CyberHansError(
+            f"--axes, or {machine_file.NAME}, names {len(wish.axes)} of {channels} channels; name each"
+        )
     _refuse_beyond_line(sensor, info, channels, rate_mhz)
     packet = frames_per_packet(info.body_max, channels)
     flight = min(math.ceil(FLIGHT_SECONDS * rate_mhz / 1000), FLIGHT_BYTES // size)

@@ -7,7 +7,7 @@ import difflib
 import math
 import re
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,12 @@ def parse(text: str) -> tuple[Board, Player]:
     return row, Player(**{key: _value(key, value) for key, value in stated.items()})
 
 
+def synthetic(text: str) -> bool:
+    """Whether what `text` names plays what was computed: all but a recording that was measured."""
+    _, player = parse(text)
+    return player.play is None or load_recording(player.play).synthetic
+
+
 def start(text: str, image: Path, *, counting: bool = False, pump: bool = False) -> Emulator:
     """Run `image` on the board that `text` names, with its settings; counting: see Emulator, pump: see Player.
 
@@ -104,7 +110,7 @@ def _number(key: str, text: str, least: float, most: float) -> float:
 def _pump() -> Recording:
     from cyberhans.simulate import simulate
 
-    return simulate("pump", seconds=PUMP_SECONDS, seed=1)
+    return replace(simulate("pump", seconds=PUMP_SECONDS, seed=1), sensor="simulated pump")
 
 
 def _sensor(recording: Recording) -> list[str]:

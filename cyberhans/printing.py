@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
 
 from cyberhans.errors import CyberHansError
+from cyberhans.reason import Reason
 
 
 def tell(row: dict[str, Any], as_json: bool) -> None:
@@ -30,8 +31,14 @@ def _print_fields(row: dict[str, Any], indent: str) -> None:
             typer.echo(f"{indent}{key}")
             _print_fields(value, indent + "  ")
         else:
-            shown = f"{value:.4f}" if isinstance(value, float) and abs(value) < 1000 else value
+            shown = _short(value) if isinstance(value, float) else value
             typer.echo(f"{indent}{key!s:<{width}}  {'-' if shown is None else shown}")
+
+
+def _short(value: float) -> str:
+    if value == 0 or 1e-3 <= abs(value) < 1000:
+        return f"{value:.4f}"
+    return f"{value:.7g}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:
@@ -39,6 +46,12 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(len(row[i]) for row in rows if len(row) > i + 1) for i in range(max(map(len, rows)) - 1)]
     for row in rows:
         typer.echo("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]))
+
+
+def tell_reasons(reasons: Iterable[Reason]) -> None:
+    """What is wrong with a recording, a line each: those for which training refuses it are red."""
+    for reason in reasons:
+        typer.secho(f"{'Failed' if reason.fatal else 'Warning'}: {reason}", fg="red" if reason.fatal else "yellow")
 
 
 def print_json(value: Any) -> None:

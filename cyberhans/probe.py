@@ -99,5 +99,10 @@ def _told(exchange: Exchange, request: Request, message: type[M]) -> M | None:
 
 
 def _last(verdicts: Verdicts) -> str | None:
-    bodies = verdicts.tail[-verdicts.size :] if verdicts.count and verdicts.size else b""
-    return ("anomaly" if Verdict.unpack(bodies).anomaly else "normal") if bodies else None
+    """Of the newest verdict in the tail, if the device sent a whole one."""
+    if not verdicts.count or not verdicts.size:
+        return None
+    try:
+        return "anomaly" if Verdict.unpack(verdicts.tail[-verdicts.size :]).anomaly else "normal"
+    except CyberHansError:
+        return None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
 Row = tuple[float, ...]
+PER_OCTAVE = 6
+HUM_HZ = (50.0, 100.0, 150.0, 250.0, 60.0, 120.0, 180.0, 300.0)
 ROWS = ("dc", "level", "kurtosis", "step", "correlation")
 
 
@@ -54,8 +57,13 @@ class Profile:
         pairs = len(axes) * (len(axes) - 1) // 2
         if fields or {len(part) for part in per_channel} != {len(axes)} or len(made.correlation) != pairs:
             raise ValueError("its lists do not fit its axes")
+        if len({len(row) for row in made.bands}) != 1 or {len(row) for row in made.hum} != {len(HUM_HZ)} or rate <= 0:
+            raise ValueError("its rows do not fit each other")
         return made
 
 
 def _row(values: Any) -> Row:
-    return tuple(float(value) for value in values)
+    row = tuple(float(value) for value in values)
+    if not all(map(math.isfinite, row)):
+        raise ValueError("not a finite number")
+    return row

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cyberhans import sidecar
+from cyberhans.codes import amplitudes, step
+from cyberhans.comparison import compared, resolution
 from cyberhans.errors import CyberHansError
+from cyberhans.figures import Figures, figures
 from cyberhans.profile import Profile
 from cyberhans.reason import Reason, grade, united
-from cyberhans.recording import Recording, check
+from cyberhans.recording import Recording, load_recording
+from cyberhans.spectrum import bands, hum, humming, mere_noise
+from cyberhans.timing import timing
+from cyberhans.track import course
 
-__all__ = ["Profile", "Reason", "assess", "assessed", "earlier", "grade", "profile"]
+__all__ = ["Profile", "Reason", "assess", "assessed", "earlier", "grade", "profile", "verdict"]
 MOST_EARLIER = 20  # the latest of a machine's recordings are what a new one is compared with
+COMPANIONS = 3  # of fewer that do not say when they were made, nobody knows which is right
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def assess(recording: Recording, earlier: Sequence[Profile] = ()) -> list[Reason]:
@@ -21,51 +32,103 @@ def assess(recording: Recording, earlier: Sequence[Profile] = ()) -> list[Reason
 
     earlier: profiles of the same machine's recordings that were made before; see earlier().
     """
-    return united(check(recording))
+    seen = figures(recording)
+    return _reasons(recording, seen, _profile(recording, seen), earlier)
 
 
 def assessed(recording: Recording, earlier: Sequence[Profile] = ()) -> Recording:
     """The recording with its reasons (those it has and those of assess()) and its profile: ready to be saved."""
-    reasons = united(recording.reasons, assess(recording, earlier))
-    return dataclasses.replace(recording, reasons=tuple(reasons), profile=profile(recording))
+    seen = figures(recording)
+    now = _profile(recording, seen)
+    reasons = united(recording.reasons, _reasons(recording, seen, now, earlier))
+    return dataclasses.replace(recording, reasons=tuple(reasons), profile=now)
+
+
+def verdict(recording: Recording) -> list[Reason]:
+    """What was told when the recording was made and what is found now, beside the earlier ones in its folder."""
+    told = recording.reasons if recording.profile else ()  # else they are those of check(), which assess() tells better
+    before = earlier(recording.path.parent, recording) if recording.path else []
+    return united(told, assess(recording, before))
 
 
 def profile(recording: Recording) -> Profile:
     """What later recordings of the machine are compared with."""
-    none = tuple(0.0 for _ in recording.axes)
-    nothing: tuple[tuple[float, ...], ...] = tuple(() for _ in recording.axes)
-    pairs = tuple(0.0 for c in range(recording.channels) for _ in range(c))
+    return _profile(recording, figures(recording))
+
+
+def _profile(recording: Recording, seen: Figures) -> Profile:
+    lowest, levels = bands(recording, seen)
+    channels, scale = range(recording.channels), recording.scale
     return Profile(
-        recording.rate_hz, recording.unit, recording.axes, none, none, none, none, 0, nothing, nothing, pairs
+        rate_hz=recording.rate_hz,
+        unit=recording.unit,
+        axes=recording.axes,
+        dc=tuple(_short(seen.mean[c] * scale + recording.offset) for c in channels),
+        level=tuple(_short(seen.rms[c] * abs(scale)) for c in channels),
+        kurtosis=tuple(_short(seen.kurtosis[c]) for c in channels),
+        step=tuple(float(step(seen, c)) for c in channels),
+        lowest_band=lowest,
+        bands=levels,
+        hum=hum(seen),
+        correlation=tuple(round(value, 3) for value in seen.correlation.values()),
     )
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def _reasons(recording: Recording, seen: Figures, now: Profile, earlier: Sequence[Profile]) -> list[Reason]:
+    by_samples = amplitudes(recording, seen)
+    if (seen.rms == 0).all():
+        return united(by_samples, timing(recording))
+    by_past = compared(now, earlier, healthy=recording.label != "anomaly")
+    by_past += resolution(now, earlier)
+    noise = mere_noise(recording, seen)
+    return united(by_samples, timing(recording), noise, by_past, course(recording, seen),
+                  humming(recording, seen, earlier))  # fmt: skip
 
 
 def earlier(folder: str | Path, before: Recording) -> list[Profile]:
     """Profiles of the latest recordings in a machine's folder that began earlier than `before`; latest last.
 
-    Those that failed, show an anomaly, or are of another machine, unit, sensor or other axes do not count, nor does a
-    sidecar that cannot be read. Without start_utc none is earlier.
+    If it has no start_utc: of others that have none, if they are three or more, in the order of their names. Those
+    that failed, show an anomaly, or are of another machine, unit, sensor or other axes do not count, nor does what
+    cannot be read. One without a profile in its sidecar is looked at now.
     """
-    found: list[tuple[str, Profile]] = []
+    now = _time(before.start_utc)
+    found = []
     for path in Path(folder).glob("*.json"):
-        try:
+        with contextlib.suppress(CyberHansError):
             fields = sidecar.read(path)
-        except CyberHansError:
-            continue
-        if isinstance(fields.get("profile"), Profile) and _counts(fields, before):
-            found.append((fields["start_utc"], fields["profile"]))
-    return [entry[1] for entry in sorted(found, key=lambda entry: entry[0])[-MOST_EARLIER:]]
+            began = _time(fields.get("start_utc", ""))
+            in_time = began < now if began and now else began is None and now is None
+            if in_time and path.with_suffix(".wav") != before.path and _counts(fields, before):
+                found.append((began or NEVER, path, fields.get("profile")))
+    latest = sorted(found, key=lambda entry: entry[:2])[-MOST_EARLIER:]
+    if now is None and len(latest) < COMPANIONS:
+        return []
+    profiles = [made or _looked_at(path.with_suffix(".wav")) for _, path, made in latest]
+    return [made for made in profiles if made and (made.unit, made.axes) == (before.unit, before.axes)]
 
 
-def _counts(fields: dict[str, object], before: Recording) -> bool:
-    made = fields["profile"]
-    assert isinstance(made, Profile)
-    reasons = fields.get("reasons", ())
-    assert isinstance(reasons, tuple)
-    return (
-        "" < str(fields.get("start_utc", "")) < before.start_utc
-        and grade(reasons) != "failed"
-        and fields.get("label") != "anomaly"
-        and (fields.get("machine"), fields.get("sensor", "")) == (before.machine, before.sensor)
-        and (made.unit, made.axes) == (before.unit, before.axes)
-    )
+def _time(text: str) -> datetime | None:
+    """ISO 8601, UTC if it does not say; None if it is no such text."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _counts(fields: dict[str, Any], before: Recording) -> bool:
+    same = all(fields.get(name, default) == getattr(before, name) for name, default in (
+        ("machine", None), ("sensor", ""), ("unit", before.unit), ("axes", before.axes)
+    ))  # fmt: skip
+    return same and grade(fields.get("reasons", ())) != "failed" and fields.get("label") != "anomaly"
+
+
+def _looked_at(path: Path) -> Profile | None:
+    with contextlib.suppress(CyberHansError):
+        return profile(load_recording(path))
+    return None

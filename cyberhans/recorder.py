@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from cyberhans import sidecar
+from cyberhans import machine_file, sidecar
 from cyberhans.clock import Rate, Stamps, rate, trend
 from cyberhans.device import Device
 from cyberhans.errors import CyberHansError
@@ -53,6 +53,7 @@ class Recorder:
         self._clock = Stamps()  # (s of the device's clock, s of this computer's)
         self._reasons: list[Reason] = []
         self._gone = ""  # why the device is not there
+        self._interrupted = False  # it was not there for a while
 
     def close(self) -> None:
         if not self._gone:
@@ -69,7 +70,7 @@ class Recorder:
         self._intake = Intake(self.plan.channels, self.plan.rate_hz, info.tick_hz)
         self._flow = Flow(self._intake, self.plan)
         name = f"{wish.machine}-{wish.label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        self._spool = Spool(wish.out / wish.machine, name, self.plan.channels, self.plan.rate_hz)
+        self._spool = Spool(wish.folder, name, self.plan.channels, self.plan.rate_hz)
         return self._spool.path
 
     def run(self, view: View, stopped: Callable[[], bool]) -> None:
@@ -114,12 +115,13 @@ class Recorder:
             self._spool.add(block.samples)
             self._view.add(block)
         self._view.tick()
-        if blocks:
+        if blocks and not self._interrupted:  # what waited in the device meanwhile comes late
             self._clock.add(self._intake.stream.last[1] / self._intake.tick_hz, time.monotonic())
 
     def _find_again(self, stopped: Callable[[], bool]) -> bool:
         """Wait for a device that went away, and go on where it is; False if it does not come back."""
         self._device.close()
+        self._interrupted = True
         if self._again is None:
             return False
         self._view.note(f"{self._gone}; {self._seconds:.1f} s are kept; waiting up to {self._patience_s:g} s for it")
@@ -149,7 +151,6 @@ class Recorder:
         """The device has forgotten the stream: how long it was away only this computer's clock tells."""
         self._flush()
         base = self._intake.next + round((time.monotonic() - self._flow.last_heard) * self.plan.rate_hz)
-        self._clock = Stamps()
         if base >= self.plan.frames:
             self._hand_on(self._intake.end(self.plan.frames, counted=False))
             self._flow.state = State.DONE
@@ -177,6 +178,7 @@ class Recorder:
             raise CyberHansError(f"{self._device.name}: nothing was captured: {why}; check the device and repeat")
         made = self._recording(self._spool)
         made = assessed(made, earlier(self._spool.path.parent, made))
+        machine_file.ensure(self._wish.folder)
         self._spool.publish(sidecar.pack(made, clipped=sum(made.clipped)))
         return made
 
@@ -191,7 +193,7 @@ class Recorder:
             unit=sensor.unit, scale=sensor.scale_numerator / sensor.scale_denominator, full_scale=sensor.full_scale,
             sensor=sensor.sensor, serial=info.serial, detector_digest=info.detector.hex() if any(info.detector) else "",
             start_utc=self._start.isoformat(timespec="milliseconds"), speed_rpm=wish.speed_rpm, load=wish.load,
-            notes=wish.notes, lost_samples=self._intake.lost, gaps=tuple(self._intake.gaps),
+            notes=wish.notes, synthetic=wish.synthetic, lost_samples=self._intake.lost, gaps=tuple(self._intake.gaps),
             reasons=(*self._reasons, *self._suspicions()),
         )  # fmt: skip
 

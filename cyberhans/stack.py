@@ -45,6 +45,9 @@ PROCESSORS = {
 # Reserved beyond what was found, in case this reading of the objects misses something: a stub that the linker puts
 # between a call and its target (one for Armv6-M pushes registers), or an instruction in a form not known here.
 MARGIN_BYTES = 64
+# Functions of firmware/app, one of the main loop and one of the tick's interrupt, that are never under way together:
+# the core rests while a capture runs.
+APART = ("stream_take", "capture_take")
 PASSED_BYTES = 16  # r0 to r3, stored by a function that takes a struct by value; not in gcc's figure
 
 
@@ -66,11 +69,16 @@ def deepest(image: Footprint, board: Board) -> Stack:
     graph = _Graph(image)
     processor = graph.processor
     reset = image.defined[ROOTS[0]]
-    depth, path = graph.depth(reset, ())
     handlers = {target for section in image.kept if section.name.startswith(KEPT)
                 for target in graph.targets(section, processor.addresses) if target is not reset}  # fmt: skip
-    interrupt = max((graph.depth(handler, ())[0] for handler in handlers), default=0)
-    total = depth + interrupt + processor.exception[board.float_unit] + MARGIN_BYTES
+    main_loop, interrupt = APART
+    together = [
+        (depth + max((graph.depth(handler, (), there)[0] for handler in handlers), default=0), path)
+        for here, there in (("", interrupt), (main_loop, ""))
+        for depth, path in [graph.depth(reset, (), here)]
+    ]
+    total, path = max(together)
+    total += processor.exception[board.float_unit] + MARGIN_BYTES
     return Stack(-(-total // processor.align) * processor.align, path)
 
 
@@ -84,7 +92,7 @@ class _Graph:
         self.code = {section: self._read(section) for section in sections}
         self.frames = {member: frames(member) for member in {section.member for section in self.code}}
         self.pointed = sorted(self._pointed(), key=lambda section: section.name)
-        self._known: dict[Section, tuple[int, tuple[str, ...]]] = {}
+        self._known: dict[tuple[Section, str], tuple[int, tuple[str, ...]]] = {}
 
     def _read(self, section: Section) -> Code:
         kinds = (*self.processor.calls, *self.processor.jumps)
@@ -105,17 +113,17 @@ class _Graph:
                 if target is not None:
                     yield target
 
-    def depth(self, section: Section, above: tuple[Section, ...]) -> tuple[int, tuple[str, ...]]:
-        """Bytes below a call of this function, and the path that takes them."""
+    def depth(self, section: Section, above: tuple[Section, ...], without: str = "") -> tuple[int, tuple[str, ...]]:
+        """Bytes below a call of this function, and the path that takes them; as if it never came to `without`."""
         name = section.function
         if section in above:
             cycle = [caller.function for caller in above[above.index(section) :]]
             raise _unbounded(f"{' > '.join([*cycle, name])} calls itself; write it as a loop")
-        if section not in self._known:
-            below = [self.depth(callee, (*above, section)) for callee in self._callees(section)]
-            deep, path = max(below, default=(0, ()))
-            self._known[section] = (self._frame(section) + deep, (name, *path))
-        return self._known[section]
+        if (section, without) not in self._known:
+            callees = [callee for callee in self._callees(section) if callee.function != without]
+            deep, path = max((self.depth(callee, (*above, section), without) for callee in callees), default=(0, ()))
+            self._known[section, without] = (self._frame(section) + deep, (name, *path))
+        return self._known[section, without]
 
     def _callees(self, section: Section) -> list[Section]:
         """What it calls. A library's section may hold several functions that call each other: its frame is the sum."""

@@ -17,7 +17,9 @@ from cyberhans.detector import Detector
 from cyberhans.detectors import Features
 from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
-from cyberhans.recording import RATE_TOLERANCE, Recording, refuse_bad
+from cyberhans.quality import verdict
+from cyberhans.reason import Reason
+from cyberhans.recording import RATE_TOLERANCE, Recording
 from cyberhans.spec import Spec
 from cyberhans.threshold import folds, rank, threshold_for, too_few
 
@@ -29,15 +31,19 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "emlearn")
 def train(
     recordings: Sequence[Recording], *, kind: str = "autoencoder", spec: Spec, false_alarm_rate: float,
     seed: int = 0, uncalibrated: bool = False, method: str | None = None, dtype: str | None = None,
+    accept: str = "",
 ) -> Detector:  # fmt: skip
     """A detector of what these recordings have in common. Write it with its save().
 
     recordings: of normal behaviour. One labelled anomaly is an error; one without a label is taken at the user's word.
     false_alarm_rate: per window, above 0 and up to 0.5; too few windows for it are an error unless `uncalibrated`.
+    accept: why recordings that failed (quality.verdict) may be learnt from all the same; kept in the provenance.
     seed: 0 to 2^24. Same recordings, Spec and seed give the same bytes. method, dtype: see emit().
     """
-    warnings = _check(recordings, seed)
-    recordings, warnings = _distinct(recordings, warnings)
+    _check(recordings, seed)
+    reasons = [verdict(recording) for recording in recordings]
+    accepted = _accepted(recordings, reasons, accept)
+    recordings, warnings = _distinct(recordings, [[str(reason) for reason in found] for found in reasons])
     windows = [recording.windows(spec) for recording in recordings]
     counts = [len(part) for part in windows]
     if rank(sum(counts), false_alarm_rate) == 0 and not uncalibrated:
@@ -55,7 +61,7 @@ def train(
         golden=np.stack([_window(windows, k) for k in chosen]),
         golden_features=features[chosen],
         golden_score=np.zeros(len(chosen), np.int32),
-        provenance=_provenance(recordings, counts, warnings, seed, guard),
+        provenance=_provenance(recordings, counts, warnings, seed, guard) | accepted,
     )  # fmt: skip
     return dataclasses.replace(detector, golden_score=detector.core().run(detector.golden).score)
 
@@ -92,8 +98,8 @@ def _distinct(recordings: Sequence[Recording], warnings: list[list[str]]) -> tup
     return [entry[0] for entry in kept], [entry[1] for entry in kept]
 
 
-def _check(recordings: Sequence[Recording], seed: int) -> list[list[str]]:
-    """Refuse what cannot be learnt from; what to warn of, by recording."""
+def _check(recordings: Sequence[Recording], seed: int) -> None:
+    """Refuse what cannot be learnt from together."""
     if not recordings:
         raise CyberHansError("no recordings to learn from: give at least one labelled normal")
     if not 0 <= seed <= MOST_SEED:
@@ -112,7 +118,20 @@ def _check(recordings: Sequence[Recording], seed: int) -> list[list[str]]:
         if abs(recording.rate_hz / first.rate_hz - 1) > RATE_TOLERANCE:
             raise CyberHansError(f"{recording.name} has {recording.rate_hz:g} Hz, {first.name} has"
                                  f" {first.rate_hz:g} Hz: train on recordings of one rate")  # fmt: skip
-    return [[str(reason) for reason in refuse_bad(recording)] for recording in recordings]
+
+
+def _accepted(recordings: Sequence[Recording], reasons: list[list[Reason]], accept: str) -> dict[str, Any]:
+    """Refuse recordings that failed, by name and reason, unless they are accepted; then what the provenance says."""
+    failed = {
+        recording.name: [str(reason) for reason in found if reason.fatal]
+        for recording, found in zip(recordings, reasons, strict=True) if found and found[0].fatal
+    }  # fmt: skip
+    if failed and not accept.strip():
+        name, told = next(iter(failed.items()))
+        more = f"; {len(failed) - 1} more failed: {', '.join(list(failed)[1:])}" if len(failed) > 1 else ""
+        raise CyberHansError(f"{name}: failed: {'; '.join(told)}{more}: record again, or say why it may be learnt from:"
+                             " --accept REASON")  # fmt: skip
+    return {"accepted": {"reason": accept.strip(), "recordings": failed}} if failed else {}
 
 
 def _window(windows: Sequence[npt.NDArray[np.int16]], place: int) -> npt.NDArray[np.int16]:
@@ -130,6 +149,7 @@ def _provenance(
     return {
         "seed": seed,
         "windows": sum(counts),
+        "sensor": _sensor(recordings[0]),
         "recordings": [_origin(*row) for row in zip(recordings, counts, warnings, strict=True)],
         "agreement_with_scikit_learn": guard,
         "versions": {
@@ -137,6 +157,16 @@ def _provenance(
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in LIBRARIES},
         },
+    }
+
+
+def _sensor(recording: Recording) -> dict[str, Any]:
+    """What a sample meant: one sensor at one range gave all recordings."""
+    return {
+        "name": recording.sensor,
+        "unit": recording.unit,
+        "scale": recording.scale,
+        "full_scale": recording.full_scale,
     }
 
 

@@ -1,4 +1,4 @@
-"""A native image without a detector that plays given samples, and what came of a capture as one array."""
+"""A native image without a detector that plays given samples, and how its clocks go."""
 
 from __future__ import annotations
 
@@ -30,16 +30,6 @@ def playing(path: Path, samples: Samples, rate_hz: float, *more: str, image: Pat
     """A process that plays them; `more` arguments."""
     given = [*arguments(path, samples, rate_hz), *more]
     return Emulator(board("native"), image or blank_image("native"), arguments=given)
-
-
-def wrong(received: Received, samples: Samples) -> int:
-    """Samples that are not the played ones at their index, which are repeated for ever."""
-    count = 0
-    for data in received.data:
-        came = np.frombuffer(data.tail, "<i2").reshape(-1, received.channels)
-        at = (data.index + np.arange(len(came))) % len(samples)
-        count += int((came != samples[at, : received.channels]).sum())
-    return count
 
 
 def clock(received: Received, rate_hz: float) -> tuple[float, float]:

@@ -30,13 +30,10 @@ class Received:
     """The DATA of one capture, in the order that they came."""
 
     stream: int
+    channels: int
     wave: NDArray[np.int16]  # (n, channels): what is played in a loop
     data: list[Data] = field(default_factory=list)
     last: Capturing | None = None
-
-    @property
-    def channels(self) -> int:
-        return self.wave.shape[1]
 
     @property
     def frames(self) -> int:
@@ -75,19 +72,20 @@ class Receiver:
         stream = secrets.randbits(32)
         wanted = Capture(stream, round(rate_hz * 1000), frames, until, channels, 0, 0)
         self.device.request(Request.CAPTURE, wanted.pack())
-        return Received(stream, self.wave[:, :channels])
+        return Received(stream, channels, self.wave[:, :channels])
 
     def credit(self, received: Received, until: int) -> Capturing:
         """What comes before the reply counts too."""
         exchange = self.device._exchange
-        seq = exchange.send(Request.CREDIT, Credit(received.stream, until % 2**32).pack())
-        deadline = time.monotonic() + 10
-        while packet := exchange.take(deadline):
-            if packet.type == Event.DATA:
-                self._add(received, packet.body)
-            elif exchange.answers(packet, Request.CREDIT, seq):
-                received.last = Capturing.unpack(packet.body)
-                return received.last
+        for _ in range(5):
+            seq = exchange.send(Request.CREDIT, Credit(received.stream, until % 2**32).pack())
+            deadline = time.monotonic() + 2
+            while packet := exchange.take(deadline):
+                if packet.type == Event.DATA:
+                    self._add(received, packet.body)
+                elif exchange.answers(packet, Request.CREDIT, seq):
+                    received.last = Capturing.unpack(packet.body)
+                    return received.last
         raise AssertionError("no reply to CREDIT")
 
     def receive(self, received: Received, seconds: float) -> int:

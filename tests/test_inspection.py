@@ -59,7 +59,8 @@ def test_a_report_says_what_the_recording_is() -> None:
     assert (seen["segments"], seen["segment_s"], seen["lost_samples"]) == (4, 2.5, 4)
     assert (seen["machine"], seen["session"], seen["label"], seen["speed_rpm"]) == ("fan 3", "mon", "unknown", 1500.0)
     assert list(seen["channels"]) == ["x", "y"]
-    assert seen["quality"] == ["4 samples were lost"] and seen["bad"] is False
+    assert seen["quality"] == "warning" and seen["bad"] is False
+    assert [reason.split(" (")[0] for reason in seen["reasons"]] == ["4 samples were lost"]
 
 
 @pytest.mark.parametrize("value", [0, 5, 32767])
@@ -68,13 +69,13 @@ def test_silence_has_no_level_but_a_reason(value: int) -> None:
     figures = seen["channels"]["c0"]
     assert (figures["level"], figures["level_dbfs"], figures["crest"], figures["kurtosis"]) == (0, None, None, None)
     assert figures["dominant_hz"] == []
-    assert seen["bad"] is True and len(seen["quality"]) == 1
+    assert seen["quality"] == "failed" and seen["bad"] is True and len(seen["reasons"]) == 1
 
 
 def test_clipped_samples_are_counted_per_channel() -> None:
     seen = inspect(recording(np.clip(sine(50, 40000), -32768, 32767), sine(50, 99)))
     assert seen["channels"]["c0"]["clipped_samples"] > 5000 and seen["channels"]["c1"]["clipped_samples"] == 0
-    assert "at full scale" in seen["quality"][0]
+    assert "at full scale" in seen["reasons"][0]
 
 
 @pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 100, 4095, 4097])

@@ -36,7 +36,22 @@ LAYERS = (
         "flow",
         "plan",
     ),
-    ("simulate", "machines", "inspection", "quality", "live", "meter", "formats", "catalogue"),
+    (
+        "simulate",
+        "machines",
+        "inspection",
+        "quality",
+        "live",
+        "meter",
+        "formats",
+        "catalogue",
+        "timing",
+        "codes",
+        "track",
+        "spectrum",
+        "comparison",
+        "figures",
+    ),
     (
         "detector",
         "clock",
@@ -72,7 +87,7 @@ LAYERS = (
     ("errors", "__init__"),
 )
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}
-LIGHT = ("build", "verify", "device", "boards", "protocol", "core", "detector")  # and all that they import
+LIGHT = ("blank", "build", "verify", "device", "boards", "protocol", "core", "detector")  # and all that they import
 HEAVY = ("sklearn", "emlearn", "pandas", "scipy")
 
 Imports = dict[str, set[str]]

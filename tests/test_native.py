@@ -6,13 +6,14 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import serial
+from counts import full
 from small_detector import noise, small_image
 
 from cyberhans.boards import board
@@ -39,7 +40,7 @@ def test_a_question_mark_gets_one_human_line_again_and_again(port: serial.Serial
     digest = small_image()[0].digest.hex()[:8]
     for _ in range(3):
         port.write(b"?" + ending)
-        assert line_of(port) == f"Cyber-Hans 0.2.0 on native, serial {'0' * 16}, detector {digest}, running\r\n"
+        assert line_of(port) == f"Cyber-Hans 0.3.0 on native, serial {'0' * 16}, detector {digest}, running\r\n"
 
 
 @pytest.mark.parametrize("before", [b"\n", b"\r", b"\r\n", b"\n\n\n", b"hello\n", b"help?\r\n", b"\r\nis it you?\n\r\n",
@@ -139,6 +140,33 @@ def test_nobody_listening_does_not_stop_it() -> None:
             expected = small_image()[0].core().run(noise(small_image()[0].spec, 2))
             judged = list(device.replay(noise(small_image()[0].spec, 2)))
             assert [j.score for j in judged] == expected.score.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_run_mode_with_no_host_goes_on_and_tells_a_later_one(record_property: Callable[[str, object], None]) -> None:
+    """INFO, the last verdicts as the host foretells them, and how many it has missed: with what follows it adds up."""
+    detector, image = small_image()
+    spec, seconds = detector.spec, full(15, 600)
+    with Emulator(board("native"), image) as running:
+        began = time.monotonic()
+        time.sleep(seconds)
+        with open_device(running.url) as device:
+            told = device.last_verdicts()
+            assert (device.info.mode, device.info.detector) == (Mode.RUN, detector.digest)
+            came = list(islice(device.judgements(), 3))
+            again = device.last_verdicts()
+        due = (time.monotonic() - began) * spec.rate_hz / spec.hop
+    assert 0.9 * seconds * spec.rate_hz / spec.hop < told.unsent <= told.windows <= due
+    assert len(told.last) == (256 - 12) // (20 + 2 * spec.channels)
+    assert [judged.window for judged in told.last] == list(range(told.windows - len(told.last), told.windows))
+    wave = detector.golden[0][:WAVEFORM_FRAMES]
+    first = np.array([judged.first for judged in told.last])
+    expected = detector.core().run(wave[(first[:, None] + np.arange(spec.window)) % len(wave)])
+    assert [judged.score for judged in told.last] == expected.score.tolist()
+    assert again.unsent == told.unsent <= came[0].window  # none is lost once somebody listens
+    assert [judged.window - came[0].window for judged in came] == [0, 1, 2]
+    record_property("total verdicts of run mode that nobody listened to, told afterwards", told.unsent)
 
 
 def test_it_ends_with_its_standard_input_even_while_it_writes() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from played import clock, noise, wrong
+from played import clock, noise
 from receiver import Receiver
 
 from cyberhans.blank import blank_image
@@ -70,14 +70,14 @@ def test_a_wrong_text_is_one_line_with_the_mend(text: str, told: str) -> None:
 def test_a_recording_is_played_as_it_was_recorded(tmp_path: Path) -> None:
     url = f"board:native,play={saved(tmp_path)},clock_error=0.02,jitter=0.0005,serial_number=00000000000000A1"
     with open_device(url, image=blank_image("native")) as device:
-        receiver = Receiver(device)
+        receiver = Receiver(device, WORN.samples)
         received = receiver.whole(8000, 2 * FRAMES + 500)
         serial = device.info.serial
     told = receiver.sensor
     assert (told.rate_mhz, told.channels, told.unit, told.full_scale) == (8_000_000, 3, "g", 30000)
     assert told.scale_numerator / told.scale_denominator == WORN.scale
     assert (told.sensor, serial) == ("LSM6DSO at 2 g, ", "00000000000000A1")
-    assert (received.frames, received.gaps, wrong(received, WORN.samples)) == (2 * FRAMES + 500, 0, 0)
+    assert (received.frames, received.gaps, received.wrong()) == (2 * FRAMES + 500, 0, 0)
     assert clock(received, 8000)[0] == pytest.approx(0.02, abs=2e-4)
 
 
@@ -88,17 +88,17 @@ def test_what_is_played_needs_no_file_any_more(tmp_path: Path, monkeypatch: pyte
     with open_device(f"board:native,play={path}", image=blank_image("native")) as device:
         path.unlink()
         assert sorted(file.name for file in tmp_path.iterdir()) == ["worn.json"]
-        assert wrong(Receiver(device).whole(8000, 4000), WORN.samples) == 0
+        assert Receiver(device, WORN.samples).whole(8000, 4000).wrong() == 0
 
 
 def test_a_pump_is_played_where_nothing_is_named() -> None:
     pump = simulate("pump", seconds=PUMP_SECONDS, seed=1)
     with open_device("board:native", image=blank_image("native"), pump=True) as device:
-        receiver = Receiver(device)
+        receiver = Receiver(device, pump.samples)
         received = receiver.whole(pump.rate_hz, 4000)
     told = receiver.sensor
-    assert wrong(received, pump.samples) == 0
-    assert (told.rate_mhz, told.unit) == (pump.rate_hz * 1000, "g")
+    assert received.wrong() == 0
+    assert (told.rate_mhz, told.unit, told.sensor) == (pump.rate_hz * 1000, "g", "simulated pump")
     assert told.scale_numerator / told.scale_denominator == pump.scale
 
 

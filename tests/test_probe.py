@@ -7,17 +7,21 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from command import cyberhans
+from fake_device import info_of
 from small_detector import small_image
 
+from cyberhans import probe as room
 from cyberhans import serial_port
 from cyberhans.blank import blank_image
 from cyberhans.boards import board
 from cyberhans.device import open_device
 from cyberhans.emulator import Emulator
-from cyberhans.probe import probe
+from cyberhans.messages import Verdicts
+from cyberhans.probe import Found, probe
 from cyberhans.serial_port import Port
 
 
@@ -52,6 +56,16 @@ def test_verdicts_since_it_was_switched_on_are_told(running: Emulator) -> None:
     while not (device := probe([Port(running.url)])[0].to_dict()["device"])["windows"]:
         assert time.monotonic() < deadline
     assert device["last_verdict"] in ("normal", "anomaly")
+
+
+def test_a_device_may_say_anything(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control signs in its texts, a mode and a verdict that there are not: told all the same, on one line."""
+    info = replace(info_of(small_image()[0]), board="\x1b[2Jevil\n", mode=77)
+    found = Found(Port(silent, vid=1), info, verdicts=Verdicts(3, 0, 1, 2, tail=b"\0\0"))
+    monkeypatch.setattr(serial_port, "serial_ports", lambda: [found.port])
+    monkeypatch.setattr(room, "probe", lambda ports: [found for _ in ports])
+    _, line = cyberhans("devices").out.splitlines()
+    assert "?[2Jevil?" in line and "77" in line and "3, last -" in line
 
 
 def test_firmware_without_a_detector_says_so() -> None:

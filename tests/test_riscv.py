@@ -57,7 +57,7 @@ def test_an_overrun_while_it_sends_is_counted(tmp_path: Path) -> None:
     """Reading the line status to send clears the overrun: here the port loops 17 zeros back into its FIFO of 16."""
     firmware = Path(shutil.copytree(firmware_dir(), tmp_path / "firmware"))
     source = firmware / "app" / "answer.c"
-    plain, byte = "    reply(packet, &info, sizeof info);", "*(volatile uint8_t *)0x1000000"
+    plain, byte = "    answer_reply(packet, &info, sizeof info);", "*(volatile uint8_t *)0x1000000"
     overrun = f"""
     static int overruns;
     {byte}1u = 0; /* no interrupt */

@@ -13,9 +13,11 @@ from learnt import SPEC, features, recording
 from cyberhans import detectors
 from cyberhans import train as room
 from cyberhans.core import Core
+from cyberhans.detector import load_detector
 from cyberhans.detectors import KINDS, Features
 from cyberhans.detectors.gaussian import Gaussian
 from cyberhans.errors import CyberHansError
+from cyberhans.quality import Reason, profile
 from cyberhans.recording import Recording, load_recording, save_recording
 from cyberhans.threshold import rank, threshold_for
 from cyberhans.train import left_out_scores, train
@@ -142,19 +144,50 @@ def test_provenance_says_where_it_comes_from() -> None:
 
 
 def test_what_to_warn_of_is_kept() -> None:
-    """Each reason of check() that is not fatal, with the recording it is about."""
+    """Each reason of the verdict that is not fatal, with the recording it is about."""
     clipped = FEW[1].samples.copy()
     clipped[::50] = 32767
     parts = [replace(FEW[0], lost_samples=7), replace(FEW[1], samples=clipped), *FEW[2:], recording(3, seconds=0.5)]
     made = train(parts, kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
-    assert [part["warnings"] for part in made.provenance["recordings"]] == [
-        ["7 samples were lost"], ["channel c0: 2.0 % of samples at full scale"], [], []
-    ]  # fmt: skip
-    assert made.warnings == [
-        "recording rig day 0: 7 samples were lost",
-        "recording rig day 1: channel c0: 2.0 % of samples at full scale",
+    told = [[warning.split(":")[0] for warning in part["warnings"]] for part in made.provenance["recordings"]]
+    assert told == [["7 samples were lost (0.087 %)"], ["channel c0"], [], []]
+    assert [warning.rsplit(":", 1)[0] for warning in made.warnings] == [
+        "recording rig day 0: 7 samples were lost (0.087 %)",
+        "recording rig day 1: channel c0: 2 % of samples at full scale",
     ]
-    assert made.summary()["warnings"] == made.warnings
+    assert made.summary()["warnings"] == made.warnings and "accepted" not in made.provenance
+
+
+FAILED = Reason("the sensor has come loose: fasten it", fatal=True)  # as a capture has told it
+
+
+def test_a_recording_that_failed_is_refused_by_name_and_reason() -> None:
+    parts = [FEW[0], replace(FEW[1], reasons=(FAILED,), profile=profile(FEW[1])), FEW[2]]
+    with pytest.raises(
+        CyberHansError, match=r"^recording rig day 1: failed: the sensor has come loose.*--accept REASON$"
+    ):
+        train(parts, kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+    with pytest.raises(CyberHansError, match="failed"):  # a blank is no reason
+        train(parts, kind="gaussian", spec=SPEC, false_alarm_rate=0.05, accept="  ")
+
+
+def test_what_is_accepted_is_kept_with_its_reason(tmp_path: Path) -> None:
+    parts = [FEW[0], replace(FEW[1], reasons=(FAILED,), profile=profile(FEW[1])), FEW[2]]
+    made = train(parts, kind="gaussian", spec=SPEC, false_alarm_rate=0.05, accept="glued on again at once")
+    expected = {"reason": "glued on again at once", "recordings": {"recording rig day 1": [str(FAILED)]}}
+    assert load_detector(made.save(tmp_path / "d").folder or "").provenance["accepted"] == expected
+    assert "recording rig day 1 failed, but was accepted" in made.warnings
+
+
+def test_what_failed_is_found_anew_where_nobody_assessed_it() -> None:
+    dead = replace(FEW[1], samples=np.zeros_like(FEW[1].samples))
+    with pytest.raises(CyberHansError, match="day 1: failed: all samples are zero"):
+        train([FEW[0], dead], kind="gaussian", spec=SPEC, false_alarm_rate=0.05)
+
+
+def test_accepting_does_no_harm_where_nothing_failed() -> None:
+    made = train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=0.05, accept="just in case")
+    assert "accepted" not in made.provenance
 
 
 def test_a_single_recording_is_calibrated_but_warned_of() -> None:
@@ -232,7 +265,7 @@ def named(base: Recording, name: str, **changes: object) -> Recording:
         ({"samples": np.ones((9000, 2), np.int16), "axes": ()}, r"b\.wav has 2 channels, a\.wav has 1"),
         ({"scale": 0.001, "unit": "g"}, r"b\.wav has 0\.001 g per LSB, a\.wav has .* full-scale: train on one sensor"),
         ({"label": "anomaly"}, r"b\.wav: is labelled anomaly"),
-        ({"samples": np.zeros((9000, 1), np.int16)}, r"b\.wav: all samples are zero"),
+        ({"samples": np.zeros((9000, 1), np.int16)}, r"b\.wav: failed: all samples are zero"),
         ({"samples": np.full((9000, 1), 32767, np.int16)}, r"b\.wav: "),
         ({"samples": np.ones((100, 1), np.int16) * np.arange(100, dtype=np.int16)[:, None]}, r"b\.wav: .* shorter"),
     ],

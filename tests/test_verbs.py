@@ -24,6 +24,8 @@ from cyberhans import demo
 from cyberhans.build import build
 from cyberhans.core import firmware_dir
 from cyberhans.difference import Difference
+from cyberhans.quality import Reason, profile
+from cyberhans.recording import load_recording, save_recording
 
 DEMO = ROOT / "recordings" / "demo"
 HEALTHY = [DEMO / f"fan_{day}.wav" for day in ("mon", "tue", "wed", "thu")]
@@ -54,6 +56,37 @@ def assert_one_line(outcome: Outcome, *words: str) -> None:
     assert outcome.code == 1, outcome
     assert outcome.out == "" and outcome.err.startswith("cyberhans: ") and outcome.err.count("\n") == 1, outcome
     assert all(word in outcome.err for word in words), outcome.err
+
+
+def a_failed_one(folder: Path) -> Path:
+    """A fan's recording of which a capture has told that it failed."""
+    told = (Reason("the sensor has come loose: fasten it", fatal=True), Reason("hums: shield the cable"))
+    loose = dataclasses.replace(load_recording(HEALTHY[0]), reasons=told)
+    return save_recording(dataclasses.replace(loose, profile=profile(loose)), folder / "fan_loose.wav").path or folder
+
+
+def test_inspect_tells_the_grade_and_the_reasons(tmp_path: Path) -> None:
+    path = a_failed_one(tmp_path)
+    (row,) = json.loads(cyberhans("inspect", path, "--json").out)
+    assert (row["quality"], row["bad"]) == ("failed", True)
+    assert row["reasons"] == ["the sensor has come loose: fasten it", "hums: shield the cable"]
+    shown = cyberhans("inspect", path, TEST).out.splitlines()
+    assert "Failed: the sensor has come loose: fasten it" in shown and "Warning: hums: shield the cable" in shown
+    assert [line.split()[-1] for line in shown if line.startswith("quality ")] == ["failed", "good"]
+
+
+def test_train_refuses_what_failed_unless_told_why_not(tmp_path: Path) -> None:
+    arguments = ("train", *HEALTHY[1:], a_failed_one(tmp_path), "--detector", "gaussian", "--spec", "tiny",
+                 "--false-alarms", "0.05", "--out", tmp_path / "fan", "--json")  # fmt: skip
+    assert_one_line(cyberhans(*arguments), "fan_loose.wav: failed: the sensor has come loose", "--accept REASON")
+    assert not (tmp_path / "fan").exists()
+    outcome = cyberhans(*arguments, "--accept", "it was fastened, and sounds alike")
+    assert outcome.code == 0 and "fan_loose.wav failed, but was accepted" in told(outcome)["warnings"]
+    described = json.loads((tmp_path / "fan" / "detector.json").read_text())
+    assert described["provenance"]["accepted"] == {
+        "reason": "it was fastened, and sounds alike",
+        "recordings": {"fan_loose.wav": ["the sensor has come loose: fasten it"]},
+    }
 
 
 def test_train_tells_json() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cyberhans.cli.options import Json, app
+from cyberhans.cli.chosen import chosen_device
+from cyberhans.cli.options import DeviceName, Json, SerialNumber, app
 from cyberhans.printing import tell
 
 if TYPE_CHECKING:
@@ -17,6 +20,23 @@ if TYPE_CHECKING:
     from cyberhans.plan import Plan
     from cyberhans.ports import Place
 
+LINES = "With --lines: any firmware that prints numbers"
+Lines = Annotated[
+    bool, typer.Option("--lines", help="A line for each sample: numbers, by comma or TAB.", rich_help_panel=LINES)
+]
+Range = Annotated[
+    float | None,
+    typer.Option("--range", help="The most that the sensor can tell, in the unit: 16.", rich_help_panel=LINES),
+]
+Scale = Annotated[
+    float | None,
+    typer.Option(help="Unit per step of a sample; default: the last digit printed.", rich_help_panel=LINES),
+]
+IndexColumn = Annotated[
+    int | None,
+    typer.Option(help="The column, from 1, that counts lines: losses are then exact.", rich_help_panel=LINES),
+]
+
 
 @app.command()
 def capture(
@@ -24,8 +44,8 @@ def capture(
     label: Annotated[str, typer.Option(help="normal, anomaly or unknown.")],
     seconds: Annotated[float, typer.Option(help="How long; Ctrl-C ends it earlier, and keeps what there is.")],
     out: Annotated[Path, typer.Option(help="The folder of all recordings.")],
-    device: Annotated[str | None, typer.Option(help="A pyserial URL, or board:NAME, which starts that board.")] = None,
-    serial: Annotated[str | None, typer.Option(help="Instead: the device's serial number.")] = None,
+    device: DeviceName = None,
+    serial: SerialNumber = None,
     channels: Annotated[int | None, typer.Option(help="The first so many; default all of the sensor's.")] = None,
     rate: Annotated[float | None, typer.Option(help="Hz; default the sensor's own.")] = None,
     axes: Annotated[str, typer.Option(help="Names of the channels: x,y,z.")] = "",
@@ -36,6 +56,12 @@ def capture(
                                               "default the date.")] = "",
     patience: Annotated[float, typer.Option(help="Seconds to wait for a device that was unplugged.", min=0)] = 60.0,
     live: Annotated[bool, typer.Option("--live/--no-live", help="Show the samples on a terminal as they come.")] = True,
+    lines: Lines = False,
+    unit: Annotated[str, typer.Option(help="Of the numbers: g, m/s2, V, ..., counts.", rich_help_panel=LINES)] = "",
+    baud: Annotated[int | None, typer.Option(help="Default 115200.", min=1, rich_help_panel=LINES)] = None,
+    most: Range = None,
+    scale: Scale = None,
+    index_column: IndexColumn = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Record a machine into OUT/MACHINE, and say what the recording is worth.
@@ -44,15 +70,36 @@ def capture(
     """
     from cyberhans.capture import Wish
     from cyberhans.capture import capture as record
-    from cyberhans.ports import find
+    from cyberhans.player import synthetic
 
-    if (device is None) == (serial is None):
-        raise typer.BadParameter("give --device or --serial, and only one")
-    wish = Wish(machine, label, seconds, out, channels, rate, _names(axes), speed, load, notes, session)
-    place = find(device, serial)
+    wish = Wish(machine, label, seconds, out, channels, rate, _names(axes), speed, load, notes, session).completed()
+    place = chosen_device(device, serial)
+    if place.board:
+        wish = replace(wish, synthetic=synthetic(place.url.removeprefix("board:")))
+    if lines:
+        how = {"unit": unit, "baud": baud, "index": index_column, "scale": scale, "most": most}
+        return tell(_capture_lines(wish, place, live, how), as_json)
+    if unit or baud or most or scale or index_column:
+        raise typer.BadParameter(
+            "--unit, --baud, --range, --scale and --index-column go with --lines; a device says it"
+        )
     again = None if place.board else _finder(place)
     captured = record(wish, _opener(place), again, view=_views(wish, live), patience_s=patience)
     tell(captured.to_dict(), as_json)
+
+
+def _capture_lines(wish: Wish, place: Place, live: bool, how: dict[str, Any]) -> dict[str, Any]:
+    from cyberhans.line_capture import BAUD, LineWish, capture_lines
+    from cyberhans.live import Live
+
+    def view(axes: Sequence[str], rate_hz: float, path: Path) -> Live:
+        full_scale = how["most"]
+        return Live(
+            wish.machine, axes, how["unit"], 1.0, full_scale, wish.rate_hz or rate_hz, wish.seconds, file=path.name,
+            claimed=wish.rate_hz is not None, plain=not live, quiet=not live,
+        )  # fmt: skip
+
+    return capture_lines(wish, LineWish(**how | {"baud": how["baud"] or BAUD}), place.url, view=view).to_dict()
 
 
 def _names(axes: str) -> tuple[str, ...]:

@@ -38,6 +38,9 @@ def train(
     board: BoardName = "netduinoplus2",
     seed: Annotated[int, typer.Option(help="Same recordings and seed, same bytes.")] = 0,
     uncalibrated: Annotated[bool, typer.Option(help="Go on with too few windows; every output then says so.")] = False,
+    accept: Annotated[
+        str, typer.Option(metavar="REASON", help="Learn from recordings that failed too; why is kept in detector.json.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Learn a machine's normal behaviour from its recordings and write a detector's folder."""
@@ -45,7 +48,7 @@ def train(
 
     normal = tuple(_taken_as_normal(recording) for recording in chosen_recordings(files, dataset, protocol, "train"))
     made = fit(normal, kind=detector, spec=_choose_spec(spec, normal, board), false_alarm_rate=false_alarms, seed=seed,
-               uncalibrated=uncalibrated)  # fmt: skip
+               uncalibrated=uncalibrated, accept=accept)  # fmt: skip
     made.save(out)
     tell({"detector": str(out), **made.summary()}, as_json)
 

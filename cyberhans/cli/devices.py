@@ -48,13 +48,17 @@ def devices(
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """A line of the table."""
-    port = (row["url"], row["vid_pid"] or "-", row["serial"] or "-")
-    device = row["device"]
+    """A line of the table, without control signs: devices tell what they like."""
+    texts = _texts(row, row["device"])
+    return tuple("".join(sign if sign.isprintable() else "?" for sign in text) for text in texts)
+
+
+def _texts(row: dict[str, Any], device: dict[str, Any] | None) -> tuple[str, ...]:
+    port = (row["url"], row["vid_pid"] or "-")
     if device is None:
-        return (*port, f"{row['description'] or '-'}: {row['why']}")
+        return (*port, row["serial"] or "-", f"{row['description'] or '-'}: {row['why']}")
     windows = "-" if device["windows"] is None else f"{device['windows']}, last {device['last_verdict'] or '-'}"
     return (
-        port[0], port[1], row["serial"] or device["serial"], f"{device['board']} {device['firmware']}",
+        *port, row["serial"] or device["serial"], f"{device['board']} {device['firmware']}",
         (device["detector"] or "none")[:8], f"{device['rate_hz']:g} Hz", device["mode"], windows,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cyberhans.cli.chosen import chosen_device, chosen_recordings
-from cyberhans.cli.options import Compiler, Dataset, DetectorFolder, Device, Json, ProtocolName, Serial, app
+from cyberhans.cli.options import Compiler, Dataset, DetectorFolder, DeviceName, Json, ProtocolName, SerialNumber, app
 from cyberhans.printing import print_json, tell
 
 MaybeDetector = Annotated[Path | None, typer.Argument(metavar="DETECTOR", help="A detector's folder, made by train.")]
@@ -32,8 +32,8 @@ def build(
 def verify(
     folder: DetectorFolder,
     files: Annotated[list[Path] | None, typer.Argument(metavar="RECORDING...", help="int16 WAV files.")] = None,
-    device: Device = None,
-    serial: Serial = None,
+    device: DeviceName = None,
+    serial: SerialNumber = None,
     dataset: Dataset = None,
     protocol: ProtocolName = None,
     image: Annotated[Path | None, typer.Option(help="With board:NAME: run this image instead of building one.")] = None,

@@ -19,7 +19,7 @@ DetectorFolder = Annotated[Path, typer.Argument(metavar="DETECTOR", help="A dete
 Compiler = Annotated[str, typer.Option(help="gcc, or zig: the clang of the pip package ziglang, for every board.")]
 Dataset = Annotated[Path | None, typer.Option(help="A folder with manifest.csv and protocols.csv.")]
 ProtocolName = Annotated[str | None, typer.Option("--protocol", help="A protocol of the data set.")]
-Device = Annotated[
+DeviceName = Annotated[
     str | None, typer.Option(help="A pyserial URL, such as /dev/ttyACM0; or board:NAME, which builds and starts it.")
 ]
-Serial = Annotated[str | None, typer.Option(help="Instead of --device: the device with this serial number.")]
+SerialNumber = Annotated[str | None, typer.Option(help="Instead of --device: the device with this serial number.")]

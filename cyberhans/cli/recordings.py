@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cyberhans.cli.options import Json, app
-from cyberhans.printing import print_json, tell
+from cyberhans.printing import print_json, tell, tell_reasons
 
 
 @app.command()
@@ -40,7 +40,7 @@ def inspect(
     files: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="int16 WAV files.")],
     as_json: Json = False,
 ) -> None:
-    """Say what is in recordings: length, rate, level, crest, kurtosis, clipping, and what is wrong with them."""
+    """Say what is in recordings: length, rate, level, crest, kurtosis; whether they are good, and why if not."""
     from cyberhans.inspection import inspect as look
     from cyberhans.recording import load_recording
 
@@ -48,4 +48,5 @@ def inspect(
     if as_json:
         return print_json(seen)
     for row in seen:
-        tell(row, False)
+        tell({name: value for name, value in row.items() if name not in ("reasons", "bad")}, False)
+        tell_reasons(row["reasons"])

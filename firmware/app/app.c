@@ -91,5 +91,7 @@ int app_step(void)
 /* In run mode it is the main loop that reads the source. */
 void app_tick(void)
 {
-    capture_tick();
+    if (capture_runs()) {
+        capture_take();
+    }
 }

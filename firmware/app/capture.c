@@ -70,6 +70,11 @@ uint32_t capture_most_mhz(uint8_t channels)
     return port_baud == 0 || carried > most ? most : (uint32_t)carried;
 }
 
+int capture_runs(void)
+{
+    return running;
+}
+
 void capture_begin(const struct message_capture *wanted, void *room, size_t size)
 {
     const uint64_t ticks = (uint64_t)1000 * port_tick_hz;
@@ -199,13 +204,10 @@ static uint32_t wanting(void)
     return wanted_frames ? wanted_frames - sampled : UINT32_MAX;
 }
 
-void capture_tick(void)
+void capture_take(void)
 {
     struct source_block block;
 
-    if (!running) {
-        return;
-    }
     while (running && (block = source_read()).frames > 0) {
         if (block.lost > 0) {
             lose(least(block.lost, wanting()));

@@ -28,7 +28,11 @@ struct message_capturing capture_state(void);
 /* Send at most one packet. Returns 0 if none may go now. */
 int capture_send(void);
 
-/* From app_tick: take what the sensor has. */
-void capture_tick(void);
+/* Whether samples are taken: not before it begins, nor after its last. */
+int capture_runs(void);
+
+/* While it runs, from app_tick: take what the sensor has. The core rests meanwhile, so that its stack and this one's
+ * are never both needed (cyberhans/stack.py). */
+void capture_take(void);
 
 #endif
