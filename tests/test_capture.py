@@ -200,6 +200,24 @@ def test_heavy_packages_are_not_needed(played: Path, tmp_path: Path) -> None:
         assert done.stderr.splitlines()[-1] == "[]"
 
 
+def seconds_of(*arguments: str) -> float:
+    """Of a processor, for a Python; the least of three."""
+    spent = []
+    for _ in range(3):
+        child = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0
+        spent.append(used.ru_utime + used.ru_stime)
+    return min(spent)
+
+
+@pytest.mark.parametrize("verb", [[], ["capture"], ["devices"], ["recordings"]])
+def test_help_is_there_at_once(verb: list[str]) -> None:
+    bare = seconds_of("-c", "import typer, rich")
+    assert seconds_of("-m", "cyberhans.cli", *verb, "--help") < bare + 0.3
+
+
 # --- slow hosts and unplugged devices
 
 
