@@ -11,11 +11,11 @@ from pathlib import Path
 
 from cyberhans.blank import blank_image
 from cyberhans.capture import Wish, capture
+from cyberhans.capture.plan import Plan
 from cyberhans.device import open_device
 from cyberhans.live import Live, picture
 from cyberhans.messages import Sensor
 from cyberhans.meter import Piece
-from cyberhans.plan import Plan
 
 SECONDS, AT = 10.0, 0.75  # of the capture; the share of it at which the picture is taken
 

@@ -9,8 +9,8 @@ import pytest
 from counts import full
 from numpy.typing import NDArray
 
-from cyberhans.arrival import LEAST, Pace, numbered, pace
 from cyberhans.errors import CyberHansError
+from cyberhans.lines.arrival import LEAST, Pace, numbered, pace
 
 Floats = NDArray[np.float64]
 Random = np.random.Generator

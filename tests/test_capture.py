@@ -19,9 +19,9 @@ from command import cyberhans
 from source import playing, plug, source, wrong
 
 from cyberhans.capture import Captured, Wish, capture
+from cyberhans.capture.intake import Block
 from cyberhans.device import Device, open_device
 from cyberhans.errors import CyberHansError
-from cyberhans.intake import Block
 from cyberhans.ports import find
 from cyberhans.recording import load_recording
 

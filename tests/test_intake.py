@@ -10,7 +10,7 @@ import pytest
 from counts import full
 from numpy.typing import NDArray
 
-from cyberhans.intake import HOLD_SECONDS, Block, Intake
+from cyberhans.capture.intake import HOLD_SECONDS, Block, Intake
 from cyberhans.messages import Data
 from cyberhans.recording import Gap
 

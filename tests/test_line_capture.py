@@ -18,9 +18,9 @@ import sketch
 from command import cyberhans
 from counts import full
 
+from cyberhans.capture.plan import Wish
 from cyberhans.errors import CyberHansError
-from cyberhans.line_capture import CapturedLines, LineWish, MakeView, Rows, capture_lines
-from cyberhans.plan import Wish
+from cyberhans.lines.capture import CapturedLines, LineWish, MakeView, Rows, capture_lines
 from cyberhans.recording import load_recording
 
 Recorded = Callable[..., CapturedLines]
@@ -174,7 +174,7 @@ def test_a_view_sees_every_line_in_the_unit(recorded: Recorded) -> None:
 def test_what_cannot_be_is_refused(
     options: dict[str, Any], message: str, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cyberhans.line_capture.WAIT_S", 0.7)
+    monkeypatch.setattr("cyberhans.lines.capture.WAIT_S", 0.7)
     with pytest.raises(CyberHansError, match=message):
         recorded(0.5, **options)
 
@@ -187,7 +187,7 @@ def test_nothing_is_written_over_and_a_folder_that_cannot_be_written_is_told_at_
         def now(cls, tz: tzinfo | None = None) -> Noon:
             return cls(2026, 1, 1, 12, tzinfo=tz)
 
-    monkeypatch.setattr("cyberhans.line_capture.datetime", Noon)
+    monkeypatch.setattr("cyberhans.lines.capture.datetime", Noon)
     names = {recorded(0.5).recording.name, recorded(0.5).recording.name}
     assert names == {"pump-normal-20260101T120000Z.wav", "pump-normal-20260101T120000Z-2.wav"}
     (tmp_path / "fan").write_text("")
@@ -220,7 +220,7 @@ def test_the_verb_writes_a_recording_and_tells_its_rate(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_slow_device_is_waited_for(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its first lines are too few to be sure of their form, but they are all there is."""
-    monkeypatch.setattr("cyberhans.line_capture.WAIT_S", 0.8)
+    monkeypatch.setattr("cyberhans.lines.capture.WAIT_S", 0.8)
     made = recorded(2.0, rate_hz=12.0, burst_s=0.0)
     assert 20 <= made.recording.frames <= 26 and missing(made) == []
     assert abs(made.recording.rate_hz - 12) <= made.recording.rate_uncertainty_hz

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyberhans.decimals import sampled
 from cyberhans.errors import CyberHansError
-from cyberhans.line_format import learn
-from cyberhans.lines import CHANGED, LEARN, Lines
+from cyberhans.lines.decimals import sampled
+from cyberhans.lines.format import learn
+from cyberhans.lines.reader import CHANGED, LEARN, Lines
 
 
 def fed(text: str | bytes, chunk: int = 10**9) -> Lines:

@@ -9,9 +9,9 @@ import pytest
 from fake_device import info_of
 from small_detector import small_image
 
+from cyberhans.capture.plan import Plan, Wish, frames_per_packet, most_mhz, plan
 from cyberhans.errors import CyberHansError
 from cyberhans.messages import Info, Sensor
-from cyberhans.plan import Plan, Wish, frames_per_packet, most_mhz, plan
 
 SENSOR = Sensor(3_200_000, 1_000, 26_667_000, 1, 2048, 115_200, 6144, 32_000, 3, 0, "g", "accelerometer")
 

@@ -15,9 +15,9 @@ from cyberhans.printing import tell
 
 if TYPE_CHECKING:
     from cyberhans.capture import Again, MakeView, Open, Wish
+    from cyberhans.capture.plan import Plan
     from cyberhans.live import Live
     from cyberhans.messages import Sensor
-    from cyberhans.plan import Plan
     from cyberhans.ports import Place
 
 LINES = "With --lines: any firmware that prints numbers"
@@ -89,7 +89,7 @@ def capture(
 
 
 def _capture_lines(wish: Wish, place: Place, live: bool, how: dict[str, Any]) -> dict[str, Any]:
-    from cyberhans.line_capture import BAUD, LineWish, capture_lines
+    from cyberhans.lines.capture import BAUD, LineWish, capture_lines
     from cyberhans.live import Live
 
     def view(axes: Sequence[str], rate_hz: float, path: Path) -> Live:

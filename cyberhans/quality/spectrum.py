@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cyberhans.figures import Figures, Floats
 from cyberhans.profile import HUM_HZ, PER_OCTAVE, Profile
+from cyberhans.quality.figures import Figures, Floats
 from cyberhans.reason import Reason
 from cyberhans.recording import Recording
 

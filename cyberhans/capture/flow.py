@@ -6,11 +6,11 @@ import enum
 import secrets
 import time
 
+from cyberhans.capture.intake import HOLD_SECONDS, Block, Intake
+from cyberhans.capture.plan import Plan
 from cyberhans.device import Device
 from cyberhans.exchange import Refused
-from cyberhans.intake import HOLD_SECONDS, Block, Intake
 from cyberhans.messages import NAK, REPLY, Capture, Capturing, Credit, Event, Nak, Request
-from cyberhans.plan import Plan
 from cyberhans.protocol import Packet
 
 AGAIN_SECONDS = 0.3  # for a reply, before the question is sent again

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cyberhans.capture.plan import Plan, Wish
+from cyberhans.capture.recorder import Again, Recorder, View
 from cyberhans.device import Device
 from cyberhans.messages import Sensor
-from cyberhans.plan import Plan, Wish
 from cyberhans.reason import grade
-from cyberhans.recorder import Again, Recorder, View
 from cyberhans.recording import Recording
 
 __all__ = ["Again", "Captured", "MakeView", "Open", "View", "Wish", "capture", "stopping"]

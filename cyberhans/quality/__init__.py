@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from cyberhans import sidecar
-from cyberhans.codes import amplitudes, step
-from cyberhans.comparison import compared, resolution
 from cyberhans.errors import CyberHansError
-from cyberhans.figures import Figures, figures
 from cyberhans.profile import Profile
+from cyberhans.quality.codes import amplitudes, step
+from cyberhans.quality.comparison import compared, resolution
+from cyberhans.quality.figures import Figures, figures
+from cyberhans.quality.spectrum import bands, hum, humming, mere_noise
+from cyberhans.quality.timing import timing
+from cyberhans.quality.track import course
 from cyberhans.reason import Reason, grade, united
 from cyberhans.recording import Recording, load_recording
-from cyberhans.spectrum import bands, hum, humming, mere_noise
-from cyberhans.timing import timing
-from cyberhans.track import course
 
 __all__ = ["Profile", "Reason", "assess", "assessed", "earlier", "grade", "profile", "verdict"]
 MOST_EARLIER = 20  # the latest of a machine's recordings are what a new one is compared with

@@ -19,14 +19,14 @@ import serial
 from numpy.typing import NDArray
 
 from cyberhans import machine_file
-from cyberhans.arrival import numbered, pace
 from cyberhans.capture import Captured, stopping
+from cyberhans.capture.plan import Wish
 from cyberhans.clock import Rate
-from cyberhans.decimals import sampled
 from cyberhans.errors import CyberHansError
-from cyberhans.line_format import Columns
-from cyberhans.lines import Lines
-from cyberhans.plan import Wish
+from cyberhans.lines.arrival import numbered, pace
+from cyberhans.lines.decimals import sampled
+from cyberhans.lines.format import Columns
+from cyberhans.lines.reader import Lines
 from cyberhans.quality import assessed, earlier
 from cyberhans.reason import Reason
 from cyberhans.recording import Gap, Recording, save_recording

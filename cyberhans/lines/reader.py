@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyberhans.errors import CyberHansError
-from cyberhans.line_format import LineFormat, count_numbers, learn
+from cyberhans.lines.format import LineFormat, count_numbers, learn
 
 LEARN = 16  # lines from which the format is learnt
 CHANGED = 50  # damaged lines one after another: what comes now is something else

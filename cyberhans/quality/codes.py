@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cyberhans.figures import Counts, Figures
+from cyberhans.quality.figures import Counts, Figures
 from cyberhans.reason import Reason
 from cyberhans.recording import Recording
 

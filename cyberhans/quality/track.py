@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cyberhans.codes import rails, step
-from cyberhans.figures import LEAST_TRACK, SWING, Figures, Floats
+from cyberhans.quality.codes import rails, step
+from cyberhans.quality.figures import LEAST_TRACK, SWING, Figures, Floats
 from cyberhans.reason import Reason
 from cyberhans.recording import Recording
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from cyberhans import machine_file, sidecar
+from cyberhans.capture.flow import Flow, State
+from cyberhans.capture.intake import Block, Intake
+from cyberhans.capture.plan import Wish, plan
 from cyberhans.clock import Rate, Stamps, rate, trend
 from cyberhans.device import Device
 from cyberhans.errors import CyberHansError
 from cyberhans.exchange import Refused
-from cyberhans.flow import Flow, State
-from cyberhans.intake import Block, Intake
 from cyberhans.messages import Request, Sensor
-from cyberhans.plan import Wish, plan
 from cyberhans.quality import assessed, earlier
 from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE, Recording

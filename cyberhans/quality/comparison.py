@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cyberhans.figures import Floats
 from cyberhans.profile import PER_OCTAVE, Profile
+from cyberhans.quality.figures import Floats
 from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE
 
