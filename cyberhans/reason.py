@@ -15,7 +15,7 @@ class Reason(str):
 
     def __new__(cls, text: str, *, fatal: bool = False) -> Reason:
         reason = super().__new__(cls, text)
-        reason.fatal = fatal
+        reason.fatal = bool(fatal)  # numpy has bools that JSON does not know
         return reason
 
 

@@ -40,7 +40,7 @@ def test_a_defect_is_found_and_named(
         broken = row.make(healthy(machine, seed), np.random.default_rng(seed))
         named = [reason for reason in assess(broken, past(machine) if known else ()) if row.words in reason]
         found += bool(named) and (named[0].fatal or not row.fatal)
-    record_property("worst misses of one defect on one machine", full(SEEDS, 5 * SEEDS) - found)
+    record_property("worst misses of one defect on one machine", int(full(SEEDS, 5 * SEEDS) - found))
     assert found >= 0.9 * full(SEEDS, 5 * SEEDS)
 
 
