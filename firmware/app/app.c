@@ -10,6 +10,10 @@
 #include "source.h"
 #include "stream.h"
 
+/* Since the last request. Counted in seconds: where port_ticks counts fast it wraps within a few. */
+static uint16_t quiet_s;
+static uint32_t quiet_from; /* port_ticks when the second under way began */
+
 static void say(const char *text)
 {
     port_write((const uint8_t *)text, strlen(text));
@@ -52,6 +56,25 @@ void app_init(void)
     stream_init();
 }
 
+static void end_quiet(void)
+{
+    quiet_s = 0;
+    quiet_from = port_ticks();
+}
+
+/* A host that died, or was unplugged, leaves no machine unwatched. */
+static void count_quiet(void)
+{
+    if (stream_state()->mode == MODE_RUN) {
+        end_quiet();
+    } else if (port_ticks() - quiet_from >= port_tick_hz) {
+        quiet_from += port_tick_hz;
+        if (++quiet_s == HOST_PATIENCE_S) {
+            stream_begin(MODE_RUN, 0, 0);
+        }
+    }
+}
+
 static int listen(void)
 {
     struct link_packet packet;
@@ -59,6 +82,7 @@ static int listen(void)
     switch (link_take(&packet)) {
     case LINK_PACKET:
         answer(&packet);
+        end_quiet();
         return 1;
     case LINK_HELLO:
         greet();
@@ -85,6 +109,8 @@ static int sample(void)
 int app_step(void)
 {
     int heard = listen();
+
+    count_quiet();
     return sample() || heard;
 }
 
