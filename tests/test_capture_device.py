@@ -74,6 +74,19 @@ def test_credit_for_no_capture_is_refused(on: Receiver) -> None:
     assert code(received.stream) == Refusal.MODE
 
 
+@pytest.mark.parametrize(("kind", "body"), [(Request.RUN, b""), (Request.START, bytes(8))])
+def test_it_ends_even_by_what_is_refused_for_want_of_a_detector(on: Receiver, kind: Request, body: bytes) -> None:
+    received = on.begin(3200, 0)
+    with pytest.raises(Refused) as error:
+        on.device.request(Request.START, b"123")
+    assert (error.value.code, on.device.ask_info().mode) == (Refusal.LENGTH, Mode.CAPTURE)
+    with pytest.raises(Refused) as error:
+        on.device.request(kind, body)
+    assert (error.value.code, error.value.detail, on.device.ask_info().mode) == (Refusal.CORE, -3, Mode.RUN)
+    with pytest.raises(Refused):
+        on.credit(received, 1000)
+
+
 def test_credit_is_never_taken_back_and_none_is_overdrawn(on: Receiver) -> None:
     received = on.begin(3200, 0, until=2000)
     on.credit(received, 0)
