@@ -36,6 +36,7 @@ def test_what_it_cannot_do_is_refused_before_it_starts(on: Receiver) -> None:
         (3_200_000, 0, Refusal.CHANNELS, 3), (3_200_000, 4, Refusal.CHANNELS, 3),
         (on.sensor.least_mhz - 1, 3, Refusal.RATE, on.sensor.least_mhz),
         (on.sensor.most_mhz + 1, 3, Refusal.RATE, on.sensor.most_mhz), (2**32 - 1, 1, Refusal.RATE, on.sensor.most_mhz),
+        (1, 9, Refusal.CHANNELS, 3),
     ):  # fmt: skip
         with pytest.raises(Refused) as error:
             on.device.request(Request.CAPTURE, Capture(1, rate_mhz, 0, 100, channels, 0, 0).pack())
