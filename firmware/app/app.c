@@ -33,10 +33,22 @@ static void say_digest(const uint8_t *digest)
     say(text);
 }
 
+static const char *doing(void)
+{
+    const struct stream *stream = stream_state();
+
+    if (stream->mode == MODE_CAPTURE) {
+        return "capturing"; /* for which it needs no core */
+    }
+    if (stream->status != HANS_OK) {
+        return hans_error(stream->status);
+    }
+    return stream->mode == MODE_RUN ? "running" : "host mode";
+}
+
 /* One line for a person at a terminal. The zero at its end keeps it apart from the next packet. */
 static void greet(void)
 {
-    const struct stream *stream = stream_state();
     char serial[17];
 
     port_serial(serial);
@@ -47,7 +59,7 @@ static void greet(void)
     say(", detector ");
     say_digest(HANS_DETECTOR_MODEL.detector);
     say(HANS_DETECTOR_MODEL.flags & HANS_UNCALIBRATED ? " (uncalibrated), " : ", ");
-    say(stream->status != HANS_OK ? hans_error(stream->status) : stream->mode == MODE_RUN ? "running" : "host mode");
+    say(doing());
     port_write((const uint8_t *)"\r\n", 3);
 }
 
