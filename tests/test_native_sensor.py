@@ -82,7 +82,11 @@ def test_it_says_what_its_samples_mean(tmp_path: Path) -> None:
 
 
 def test_of_a_rate_too_large_for_a_refusal_the_largest_is_told(tmp_path: Path) -> None:
-    with playing(tmp_path / "raw", noise(100, 1), 3e6) as running, open_device(running.url) as device, pytest.raises(Refused) as error:
+    with (
+        playing(tmp_path / "raw", noise(100, 1), 3e6) as running,
+        open_device(running.url) as device,
+        pytest.raises(Refused) as error,
+    ):
         device.request(Request.CAPTURE, Capture(1, 1000, 0, 100, 1, 0, 0).pack())
     assert (error.value.code, error.value.detail) == (Refusal.RATE, 2**31 - 1)
 
