@@ -118,6 +118,19 @@ def test_a_counter_makes_losses_exact(recorded: Recorded) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("form", "odd"), [
+    ("{x:.3f},{y:.3f},{z:.3f},{k}\n", "{x:.3f},{y:.3f},{z:.3f},1e300\n"),
+    ("{x:.3f},{y:.3f},{z:.3f},{k}\n", "{x:.3f},{y:.3f},{z:.3f},1e20\n"),
+    ("{x:.5e},{y:.5e},{z:.5e},{k}\n", "{x:.5e},1e400,{z:.5e},{k}\n"),
+])  # fmt: skip
+def test_one_damaged_number_costs_one_line(form: str, odd: str, recorded: Recorded) -> None:
+    made = recorded(2.0, index=4, form=form, odd=[[700, odd]])
+    assert [lost for _, lost in gaps(made)] == [1] and made.damaged == made.recording.lost_samples == 1
+    assert all(gap.counted for gap in made.recording.gaps) and made.recording.quality != "failed"
+    assert made.recording.frames > 1900
+
+
+@pytest.mark.slow
 def test_columns_are_named_and_left_out(recorded: Recorded) -> None:
     made = recorded(1.0, axes=("h", "-", "v"))
     assert made.recording.axes == ("h", "v")

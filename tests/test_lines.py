@@ -66,6 +66,21 @@ def test_a_damaged_line_is_counted_and_never_written(hurt: str) -> None:
     assert lines.weight.tolist() == [0] * 20 + [1] * (hurt != "") + [0] * 19
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e300", "1e99"])
+def test_a_number_that_no_sensor_tells_is_damaged(number: str) -> None:
+    rows = [f"{k / 7:.5e},{-k / 3:.5e}" for k in range(40)]
+    lines = fed("\n".join([*rows[:20], f"{number},1.00000e+00", *rows[21:]]) + "\n")
+    assert (lines.frames, lines.damaged) == (39, 1) and abs(lines.values).max() < 14
+
+
+def test_a_line_may_be_rejected_later() -> None:
+    lines = fed("\n".join(three()) + "\nhurt\n")
+    lines.reject(np.arange(40) == 20)
+    assert lines.values.tolist() == [[float(x) for x in row.split(",")] for k, row in enumerate(three()) if k != 20]
+    assert (lines.damaged, lines.weight.tolist()) == (2, [0] * 20 + [1] + [0] * 19 + [1])
+    assert lines.latest(20)[1] == 21
+
+
 def test_lines_that_ran_together_count_as_many() -> None:
     rows = three()
     lines = fed("\n".join([*rows[:20], rows[20] + rows[21] + rows[22], *rows[23:]]) + "\n")

@@ -23,7 +23,7 @@ from cyberhans.capture import Captured, stopping
 from cyberhans.capture.plan import Wish
 from cyberhans.clock import Rate
 from cyberhans.errors import CyberHansError
-from cyberhans.lines.arrival import numbered, pace
+from cyberhans.lines.arrival import numbered, pace, strays
 from cyberhans.lines.decimals import sampled
 from cyberhans.lines.format import Columns
 from cyberhans.lines.reader import Lines
@@ -215,6 +215,8 @@ def _captured(lines: Lines, wish: Wish, how: LineWish, why: str) -> CapturedLine
     assert lines.format
     columns = Columns(wish.axes, how.index)
     chosen, axes = columns.chosen(lines.format)
+    if how.index is not None:
+        lines.reject(strays(lines.values[:, how.index - 1]))
     values = lines.values
     rate, gaps = _measured(lines, None if how.index is None else values[:, how.index - 1])
     made = sampled(np.ascontiguousarray(values[:, chosen]), lines.format.decimals, how.scale, how.most)
