@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cyberhans import machine_file
 from cyberhans.capture import Captured, stopping
-from cyberhans.capture.plan import Wish
+from cyberhans.capture.plan import Wish, refuse_unwritable
 from cyberhans.clock import Rate
 from cyberhans.errors import CyberHansError
 from cyberhans.lines.arrival import numbered, pace, strays
@@ -39,6 +39,8 @@ QUIET_S = 3.0  # without a line, before a person is told
 POLL_S = 0.05
 CHUNK = 4096  # bytes
 NAMES = 100
+FASTEST_HZ = 1_000_000  # no line brings more
+UNLIKELY = 1e30  # times a unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +83,14 @@ class LineWish:
     def __post_init__(self) -> None:
         if not self.unit.strip():
             raise CyberHansError("what do the numbers mean? Give --unit g, m/s2, V, ...; --unit counts if nobody knows")
+        refuse_unwritable("unit", self.unit)
         for name, value in (("--scale", self.scale), ("--range", self.most)):
             if value is not None and not 0 < value < math.inf:
                 raise CyberHansError(f"{name} {value:g}: must be above 0")
+            if value is not None and not 1 / UNLIKELY < value < UNLIKELY:
+                raise CyberHansError(f"{name} {value:g}: no sensor has this; give it in the unit, {self.unit}")
+        if self.index is not None and self.index < 1:
+            raise CyberHansError(f"--index-column {self.index}: columns count from 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +120,8 @@ def capture_lines(wish: Wish, how: LineWish, url: str, *, view: MakeView | None 
         raise CyberHansError("--channels does not go with --lines; name the columns with --axes, - leaves one out")
     if not 0 < wish.seconds < math.inf:
         raise CyberHansError(f"--seconds {wish.seconds:g}: must be above 0")
+    if wish.rate_hz is not None and not 1 <= wish.rate_hz <= FASTEST_HZ:
+        raise CyberHansError(f"--rate {wish.rate_hz:g}: must be 1 to {FASTEST_HZ:,} Hz, or left out")
     if url.startswith("board:"):
         raise CyberHansError(f"{url} sends packets, not lines; leave out --lines")
     folder = wish.folder
