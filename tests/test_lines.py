@@ -188,7 +188,13 @@ def test_without_a_range_the_least_scale_holds_all_and_says_so() -> None:
     assert np.abs(made.samples * made.scale - values).max() == pytest.approx(made.error)
 
 
-def test_a_scale_that_is_too_small_is_refused_with_one_that_is_not() -> None:
-    assert sampled(np.array([[16.0]]), 2, scale=16 / 32767).samples[0, 0] == 32767
-    with pytest.raises(CyberHansError, match=r"a value of 20 does not fit 16 bits with --scale 0.0005; give at least"):
-        sampled(np.array([[20.0]]), 2, scale=0.0005)
+def test_a_scale_that_is_too_small_cuts_off_and_says_so() -> None:
+    made = sampled(np.array([[16.0]]), 2, scale=16 / 32767)
+    assert (made.samples[0, 0], made.beyond) == (32767, 0)
+    made = sampled(np.array([[20.0], [1.5], [-1e30]]), 2, scale=0.0005)
+    assert (made.samples[:, 0].tolist(), made.beyond, made.error) == ([32767, 3000, -32768], 1e30, 0)
+
+
+def test_values_of_next_to_nothing_are_0() -> None:
+    made = sampled(np.array([[1e-320], [-1e-310]]), None)
+    assert made.samples.tolist() == [[0], [0]] and made.scale > 0

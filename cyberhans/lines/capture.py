@@ -24,7 +24,7 @@ from cyberhans.capture.plan import Wish, refuse_unwritable
 from cyberhans.clock import Rate
 from cyberhans.errors import CyberHansError
 from cyberhans.lines.arrival import numbered, pace, strays
-from cyberhans.lines.decimals import sampled
+from cyberhans.lines.decimals import LARGEST, sampled
 from cyberhans.lines.format import Columns
 from cyberhans.lines.reader import Lines
 from cyberhans.quality import assessed, earlier
@@ -39,6 +39,7 @@ QUIET_S = 3.0  # without a line, before a person is told
 POLL_S = 0.05
 CHUNK = 4096  # bytes
 NAMES = 100
+FASTEST_BAUD = 100_000_000
 FASTEST_HZ = 1_000_000  # no line brings more
 UNLIKELY = 1e30  # times a unit
 
@@ -89,6 +90,8 @@ class LineWish:
                 raise CyberHansError(f"{name} {value:g}: must be above 0")
             if value is not None and not 1 / UNLIKELY < value < UNLIKELY:
                 raise CyberHansError(f"{name} {value:g}: no sensor has this; give it in the unit, {self.unit}")
+        if not 1 <= self.baud <= FASTEST_BAUD:
+            raise CyberHansError(f"--baud {self.baud}: must be 1 to {FASTEST_BAUD:,}")
         if self.index is not None and self.index < 1:
             raise CyberHansError(f"--index-column {self.index}: columns count from 1")
 
@@ -233,6 +236,9 @@ def _captured(lines: Lines, wish: Wish, how: LineWish, why: str) -> CapturedLine
     reasons = []
     if why:
         reasons.append(Reason(f"ended after {lines.arrival_s[-1] - lines.began:.1f} of {wish.seconds:g} s: {why}"))
+    if made.beyond:
+        reasons.append(Reason(f"values up to {made.beyond:g} {how.unit} do not fit 16 bits with --scale {how.scale:g}, "
+                              f"and are cut off; give at least {made.beyond / LARGEST:.3g}"))  # fmt: skip
     if made.chosen:
         reasons.append(Reason(f"rounded by up to {made.error:.2g} {how.unit} to a scale of these very values; with "
                               "--range, the most that the sensor can tell, every recording has the same"))  # fmt: skip
