@@ -42,7 +42,9 @@ def main(options: dict[str, Any]) -> None:
     ours, theirs = pty.openpty()
     tty.setraw(theirs)
     os.set_blocking(ours, False)
-    print(os.ttyname(theirs), flush=True)
+    name = os.ttyname(theirs)
+    os.close(theirs)  # it is for one other program
+    print(name, flush=True)
     time.sleep(options.get("wait_s", 0.0))
     began, done = time.monotonic(), 0
     _write(ours, options.get("banner", ""))

@@ -17,6 +17,8 @@ import pytest
 import sketch
 from command import cyberhans
 from counts import full
+from source import playing, source, wrong
+from test_capture import Watching, record
 
 from cyberhans.capture.plan import Wish
 from cyberhans.errors import CyberHansError
@@ -193,6 +195,37 @@ def test_nothing_is_written_over_and_a_folder_that_cannot_be_written_is_told_at_
     (tmp_path / "fan").write_text("")
     done = verb(tmp_path, "loop://", "--seconds", 1e6, "--unit", "g", "--machine", "fan")
     assert done.code == 1 and "fan" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packets", [False, True])
+def test_a_port_that_somebody_has_open_is_left_to_him(
+    packets: bool, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by who holds it, and where that is not to be seen by its lock: the first capture loses nothing."""
+    port, refusals = "", list[str]()
+
+    def steal() -> None:
+        for hidden in (False, True):
+            with monkeypatch.context() as patch, pytest.raises(CyberHansError) as refused:
+                if hidden:
+                    patch.setattr("cyberhans.serial_port._holder", lambda _: None)
+                capture_lines(Wish("thief", "normal", 0.5, tmp_path), LineWish("g"), port)
+            refusals.append(str(refused.value))
+
+    if packets:
+        with playing(played := source(tmp_path, 20_000.0)) as on:
+            port = on.url
+            done = record(port, tmp_path / "out", 2.0, Watching(10_000, steal))
+        assert done.recording.lost_samples == 0 and wrong(done.recording.path or "", played) == 0
+    else:
+        with sketch.running(rate_hz=1040.0, burst_s=0.016, wait_s=0.3) as (port, _):
+            made = capture_lines(Wish("pump", "normal", 3.0, tmp_path), LineWish("g"), port,
+                                 view=Watching(1500, steal))  # fmt: skip
+        assert missing(made) == [] and made.damaged == 0
+    assert ["busy" in refusal for refusal in refusals] == [True, True]
+    assert str(os.getpid()) in refusals[0] and "another program" in refusals[1]
+    assert not (tmp_path / "thief").exists() or not list((tmp_path / "thief").glob("*.wav"))
 
 
 def verb(out: Path, url: str, *more: object) -> Any:

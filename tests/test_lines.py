@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -110,6 +112,22 @@ def test_bytes_without_an_end_are_not_kept() -> None:
     for _ in range(100):
         lines.feed(b"x" * 1000, 0.0)
     assert lines.damaged >= 20 and len(lines._rest) <= 5000
+
+
+@pytest.mark.parametrize(("whole", "hurt"), [
+    (",".join(["8388607"] * 8), ",".join(["8388607"] * 8) + "x"),
+    (",".join(["x      :1"] * 8), ",".join(["x      :1"] * 8) + "x"),
+    ("1 2 3", "1" + " " * 4000 + "x"),
+    ("1,2,3", "a" + " " * 4000),
+    ("1,2,3", "1" * 4000 + "x"),
+], ids=["numbers", "labels", "spaces", "label", "digits"])  # fmt: skip
+def test_a_damaged_line_costs_no_more_than_its_length(whole: str, hurt: str) -> None:
+    """8 numbers of 7 digits can be cut in pieces in 7^8 ways."""
+    form = learn([whole] * LEARN)
+    assert form and form.numbers(whole)
+    began = time.thread_time()
+    assert form.numbers(hurt) is None and learn([hurt] * 2) is None
+    assert time.thread_time() - began < 0.1
 
 
 # --- decimals

@@ -17,7 +17,7 @@ from cyberhans.clock import Rate, Stamps, rate, trend
 from cyberhans.device import Device
 from cyberhans.errors import CyberHansError
 from cyberhans.exchange import Refused
-from cyberhans.messages import Request, Sensor
+from cyberhans.messages import Info, Request, Sensor
 from cyberhans.quality import assessed, earlier
 from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE, Recording
@@ -25,6 +25,8 @@ from cyberhans.spool import Spool
 
 POLL_SECONDS = 0.01  # between two looks at the line: 1.6 kB at 160 kB/s
 AGAIN_SECONDS = 0.5  # of one look for a device that went away
+PAUSE_SECONDS = 0.1  # after a look that found one that cannot be opened yet
+STRANGER_SECONDS = 2.0  # after one that found another device
 CLOCK_TOLERANCE = RATE_TOLERANCE / 2  # of the device's clock against this computer's
 RATE_KNOWN = RATE_TOLERANCE / 2  # how well it should be, to be compared with a Spec's
 
@@ -66,6 +68,7 @@ class Recorder:
         """Ask what the device can do, and make room; gives the path that the recording will have."""
         wish, info = self._wish, self._device.info
         self.sensor = _ask_sensor(self._device)
+        self._identity = _identity(info, self.sensor)
         self.plan = plan(wish, self.sensor, info)
         self._intake = Intake(self.plan.channels, self.plan.rate_hz, info.tick_hz)
         self._flow = Flow(self._intake, self.plan)
@@ -127,25 +130,47 @@ class Recorder:
         self._view.note(f"{self._gone}; {self._seconds:.1f} s are kept; waiting up to {self._patience_s:g} s for it")
         while time.monotonic() < self._flow.last_heard + self._patience_s and not stopped():
             self._view.tick()
-            if self._resumed(self._again):
+            if self._resumed(self._again, stopped):
                 self._view.note("")
                 return True
         return False
 
-    def _resumed(self, again: Again) -> bool:
+    def _resumed(self, again: Again, stopped: Callable[[], bool]) -> bool:
         """Whether the same device is there, and has been told to go on."""
-        before = self._device.info
+        self._device.close()
+        pause = PAUSE_SECONDS
         with suppress(CyberHansError):  # it is still starting, or going
             if (found := again(AGAIN_SECONDS)) is None:
                 return False
-            self._device.close()
-            self._device, same = found, (found.info.board, found.info.serial) == (before.board, before.serial)
-            if same:
+            if self._is_same(found):
+                self._device = found
                 self._flow.resume(found)
                 self._gone = ""
                 return True
-            found.close()
+            pause = STRANGER_SECONDS
+        self._wait(pause, stopped)
         return False
+
+    def _is_same(self, found: Device) -> bool:
+        """Else it is closed, and told: of another machine's samples none may get into this recording."""
+        try:
+            if _identity(found.info, _ask_sensor(found)) == self._identity:
+                return True
+        except CyberHansError:
+            found.close()
+            raise
+        found.close()
+        now, before = (f"{info.board}, serial {info.serial or '-'}" for info in (found.info, self._device.info))
+        what = "has another sensor, or another scale," if now == before else f"is another device ({now})"
+        self._gone = f"{found.name} {what} than the one that was captured ({before})"
+        self._view.note(f"{self._gone}; {self._seconds:.1f} s are kept; still waiting for that one")
+        return False
+
+    def _wait(self, seconds: float, stopped: Callable[[], bool]) -> None:
+        end = min(time.monotonic() + seconds, self._flow.last_heard + self._patience_s)
+        while time.monotonic() < end and not stopped():
+            self._view.tick()
+            time.sleep(POLL_SECONDS)
 
     def _begin_anew(self) -> bool:
         """The device has forgotten the stream: how long it was away only this computer's clock tells."""
@@ -216,6 +241,12 @@ class Recorder:
             off = 100 * (1 / clock.slope - 1)
             how = "fast" if off > 0 else "slow"
             yield Reason(f"the device's clock is {abs(off):.1f} % {how} by this computer's: so far off may its rate be")
+
+
+def _identity(info: Info, sensor: Sensor) -> tuple[object, ...]:
+    """What must be the same where samples of a device are to follow those from before it was unplugged."""
+    scale = sensor.scale_numerator, sensor.scale_denominator, sensor.unit, sensor.full_scale
+    return info.board, info.serial, sensor.sensor, sensor.channels, *scale
 
 
 def _ask_sensor(device: Device) -> Sensor:

@@ -30,7 +30,7 @@ from cyberhans.lines.reader import Lines
 from cyberhans.quality import assessed, earlier
 from cyberhans.reason import Reason
 from cyberhans.recording import Gap, Recording, save_recording
-from cyberhans.serial_port import obstacle
+from cyberhans.serial_port import obstacle, selectable
 
 BAUD = 115200
 WAIT_S = 10.0  # for the first lines
@@ -138,24 +138,19 @@ def _free(folder: Path, name: str) -> Path:
 
 
 def _opened(url: str, baud: int) -> serial.SerialBase:
-    """Without what had waited in the port: nobody knows since when."""
+    """Without what had waited in the port: nobody knows since when. Not one that another program has open: each byte
+    would come to one of both."""
+    if why := obstacle(url):
+        raise CyberHansError(f"{url}: cannot be opened: {why}")
     try:
-        port = serial.serial_for_url(url, baudrate=baud, timeout=POLL_S)
+        port = serial.serial_for_url(url, baudrate=baud, timeout=POLL_S, exclusive=True)
         port.reset_input_buffer()
-        if _selectable(port):
+        if selectable(port):
             port.timeout = 0
         return port
     except (serial.SerialException, OSError, ValueError) as error:
-        why = obstacle(url, getattr(error, "errno", None)) or getattr(error, "strerror", None) or error
-        raise CyberHansError(f"{url}: cannot be opened: {why}; check --device") from None
-
-
-def _selectable(port: serial.SerialBase) -> bool:
-    """Whether select() can wait for it: pyserial's loop:// and rfc2217:// have no file descriptor."""
-    try:
-        return int(port.fileno()) >= 0
-    except (AttributeError, OSError):
-        return False
+        known = obstacle(url, getattr(error, "errno", None)) or getattr(error, "strerror", None)
+        raise CyberHansError(f"{url}: cannot be opened: {known or error}; check --device") from None
 
 
 def _read(port: serial.SerialBase) -> bytes:

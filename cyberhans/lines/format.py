@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 from cyberhans.errors import CyberHansError
 
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-LABEL = r"(?:[A-Za-z_][\w./%° -]*?\s*[:=]\s*)?"  # x:0.12, acc_x = 0.12
-BREAK = r"(?:[ \t]*[,;][ \t]*|[ \t]+)"
+# What repeats is possessive (++, *+): else a damaged line is tried in every way in which it can be cut in pieces.
+NUMBER = r"[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?"
+LABEL = r"(?:[A-Za-z_][\w./%° -]*+\s*+[:=]\s*+)?"  # x:0.12, acc_x = 0.12
+BREAK = r"(?:[ \t]*+[,;][ \t]*+|[ \t]++)"
 ALIKE = 0.75  # of the lines learnt from must look the same
 FIXED = 2  # decimals or more, the same number on every line, and zeros at the end: printed with a fixed precision
 
 SKIP = "-"  # in place of an axis: not a channel
 
 _FIELD = re.compile(rf"({LABEL})({NUMBER})")
-_LINE = re.compile(rf"[ \t]*{LABEL}{NUMBER}(?:{BREAK}{LABEL}{NUMBER})*{BREAK}?")
+_LINE = re.compile(rf"[ \t]*+{LABEL}{NUMBER}(?:{BREAK}{LABEL}{NUMBER})*{BREAK}?")
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,6 @@ def _pattern(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> re.Pattern
     for label, column in zip(labels, zip(*rows, strict=True), strict=True):
         places = {len(number.partition(".")[2]) for number in column}
         fixed = zeros and len(places) == 1 and min(places) >= FIXED
-        number = rf"[-+]?\d*\.\d{{{min(places)}}}" if fixed else NUMBER
+        number = rf"[-+]?\d*+\.\d{{{min(places)}}}" if fixed else NUMBER
         parts.append(re.escape(label) + f"({number})")
-    return re.compile(r"[ \t]*" + BREAK.join(parts) + rf"{BREAK}?")
+    return re.compile(r"[ \t]*+" + BREAK.join(parts) + rf"{BREAK}?")

@@ -216,6 +216,7 @@ void capture_take(void)
         if (wanting() == 0) {
             close_slot();
             running = 0;
+            source_stop();
         }
     }
     if (filling && filled == sent && port_ticks() - filling->ticks >= port_tick_hz / PATIENCE) {

@@ -40,6 +40,7 @@ void source_start(uint32_t rate_mhz, uint8_t channels);
  * never from both. */
 struct source_block source_read(void);
 
+/* Called from where source_read is, at the end of a capture; else from the application. Also if it is stopped already. */
 void source_stop(void);
 
 #endif
