@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import random
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from fake_device import fake_device, info_of
 from small_detector import small_image
 from test_capture import record
 
+from cyberhans import spool
+from cyberhans.capture import recorder
 from cyberhans.errors import CyberHansError
 from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, Request, Sensor
 from cyberhans.protocol import Packet
@@ -105,7 +109,7 @@ def test_a_rate_that_cannot_be_measured_is_the_nominal_one(tmp_path: Path) -> No
 def test_overruns_that_contradict_the_index_are_told(tmp_path: Path) -> None:
     with fake_device(Fake(overruns=7)) as url:
         row = record(url, tmp_path, 0.5).to_dict()
-    assert row["samples"] == 2000 and row["lost_samples"] == 0
+    assert row["samples"] == 2000 and row["lost_samples"] == row["lost_by_device"] == 0
     assert any("contradict the index" in reason for reason in row["reasons"])
 
 
@@ -115,3 +119,42 @@ def test_a_sensor_that_cannot_be_is_refused(name: str, tmp_path: Path) -> None:
     with fake_device(fake) as url, pytest.raises(CyberHansError, match=said):
         record(url, tmp_path, 0.5)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"full_scale": 65535}, {"unit": ""}, {"unit": "\x1b[31m"}, {"least_mhz": 5_000_000, "most_mhz": 1000}]
+)
+def test_a_sensor_that_contradicts_itself_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    fake, said = Fake(sensor=dataclasses.replace(SENSOR, **changes)), f"SENSOR with {next(iter(changes))}"
+    with fake_device(fake) as url, pytest.raises(CyberHansError, match=said) as refused:
+        record(url, tmp_path, 0.5)
+    assert str(refused.value).isprintable() and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fails", ["assessed", "earlier"])
+def test_what_cannot_be_judged_is_kept(fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("of nothing")
+
+    monkeypatch.setattr(recorder, fails, fail)
+    with fake_device(Fake()) as url:
+        row = record(url, tmp_path, 0.5).to_dict()
+    assert load_recording(row["file"]).frames == row["samples"] == 2000 and row["quality"] == "warning"
+    assert any("could not be judged (ZeroDivisionError: of nothing)" in reason for reason in row["reasons"])
+
+
+def test_what_a_full_disk_holds_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = spool.Spool._write
+
+    def full(self: spool.Spool, data: bytes) -> None:
+        if self._file.tell() > 6000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, data)
+
+    monkeypatch.setattr(spool, "SPARE", 2000)
+    monkeypatch.setattr(spool.Spool, "_write", full)
+    with fake_device(Fake()) as url:
+        row = record(url, tmp_path, 2.0).to_dict()
+    assert 1000 < row["samples"] == load_recording(row["file"]).frames < 3000
+    assert any("No space left" in reason and reason.startswith("ended after 0.") for reason in row["reasons"])
+    assert len(list((tmp_path / "press7").iterdir())) == 3
