@@ -15,6 +15,8 @@ from cyberhans.errors import CyberHansError
 from cyberhans.reason import grade
 from cyberhans.spool import DRAFT, HIDDEN
 
+DETECTOR = {"detector.json", "model.c"}  # files of a folder that train wrote
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -103,8 +105,10 @@ def _folders(folder: Path, unread: list[OSError]) -> Iterator[tuple[Path, list[s
 
 
 def _entries(top: Path, parent: Path, names: Sequence[str]) -> Iterator[Entry]:
-    """One for each WAV file, and for each JSON file without one."""
+    """One for each WAV file, and for each JSON file without one; none in a detector's folder."""
     there = set(names)
+    if there >= DETECTOR:
+        return
     for name in (name for name in names if not name.startswith(HIDDEN)):
         stem, suffix = os.path.splitext(name)
         file = _shown(top, parent / name)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from command import cyberhans
 from counts import full
+from small_detector import small_detector
 
 from conftest import ROOT
 from cyberhans import wav
@@ -290,3 +291,9 @@ def test_these_verbs_start_without_heavy_packages(shelf: Path) -> None:
         assert done.returncode == 0, done.stderr.splitlines()[-1]
         imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
         assert "typer" in imported and not imported & set(HEAVY)
+
+
+def test_a_detectors_folder_holds_no_recordings(shelf: Path) -> None:
+    before = catalogue(shelf)
+    small_detector(shelf / "detector")
+    assert catalogue(shelf) == before

@@ -18,6 +18,7 @@ from cyberhans.profile import Profile
 from cyberhans.quality import assess, assessed, earlier, grade, profile, verdict
 from cyberhans.reason import Reason, united
 from cyberhans.recording import Gap, Recording, check, load_recording, save_recording
+from cyberhans.simulate import simulate
 
 
 def noise(n: int = 20000, channels: int = 1, level: float = 1000, **fields: Any) -> Recording:
@@ -219,3 +220,14 @@ def test_the_verdict_of_a_file_knows_the_earlier_ones_and_what_was_told(tmp_path
     assert verdict(loaded) == list(made.reasons) and "channels x, z are swapped" in verdict(loaded)[0]
     other = save_recording(loaded, tmp_path / "elsewhere" / "pump.wav")  # what was told goes with it
     assert verdict(load_recording(other.path or "")) == list(made.reasons)
+
+
+@pytest.mark.parametrize("frames", [1024, 1711])
+def test_a_stored_waveform_is_told_and_misleads_no_other_rule(frames: int) -> None:
+    once = simulate("pump", seconds=1.0, seed=1).samples[:frames]
+    played = Recording(np.ascontiguousarray(np.tile(once, (5, 1))[:-300]), 3200.0)
+    assert [reason.startswith(f"repeats itself to the bit every {frames} samples") for reason in assess(played)] == [
+        True
+    ]
+    played.samples[3 * frames, 0] ^= 1
+    assert not any("repeats" in reason for reason in assess(played))

@@ -128,8 +128,8 @@ def _wire(frames: int, channels: int) -> int:
 
 def _refuse_rate(sensor: Sensor, rate_hz: float) -> None:
     if not sensor.least_mhz <= rate_hz * 1000 <= sensor.most_mhz:
-        raise CyberHansError(f"--rate {rate_hz:g}: {sensor.sensor or 'the sensor'} has {_range(sensor)}; "
-                             "ask for a rate within")  # fmt: skip
+        mend = "leave out --rate" if sensor.least_mhz == sensor.most_mhz else "ask for a rate within"
+        raise CyberHansError(f"--rate {rate_hz:g}: {sensor.sensor or 'the sensor'} has {_range(sensor)}; {mend}")
     if rate_hz * 1000 < LEAST_MHZ:
         raise CyberHansError(f"--rate {rate_hz:g}: a WAV file holds no rate below 1 Hz; give --rate 1 or more")
 
