@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from cyberhans import sidecar, wav
+from cyberhans.draft import Draft, draft_of
 from cyberhans.errors import CyberHansError
 from cyberhans.profile import Profile
 from cyberhans.reason import Reason, grade
@@ -52,6 +53,7 @@ class Recording:
     gaps         where sample frames are missing, in the order of `at`; no window crosses one
     rate_uncertainty_hz  of rate_hz: half the width of its 95 % interval; 0: it was not measured
     jitter_s     how far device time stamps scatter about an even rate, root of the mean square; None: unknown
+    firmware     board and version of what ran on the node; firmware_digest of its image, if that is known
     sha256       of the WAV file, in hex; "" before it is saved
     first_frame  where a part begins in its file, in sample frames
     segment_period_s  from the beginning of a segment to that of the next; 0: unknown, or no time is between them
@@ -74,6 +76,7 @@ class Recording:
     rate_nominal_hz: float = 0.0
     sensor: str = ""
     serial: str = ""
+    firmware: str = ""
     firmware_digest: str = ""
     detector_digest: str = ""
     start_utc: str = ""
@@ -277,13 +280,13 @@ def load_recording(path: str | Path) -> Recording:
     return Recording(samples=samples, path=path, **{**known, "sha256": digest})
 
 
-def save_recording(recording: Recording, path: str | Path) -> Recording:
+def save_recording(recording: Recording, where: str | Path | Draft) -> Recording:
     """Write sidecar and WAV, in this order, each complete or not at all: no WAV is there without what is known of it.
 
-    Gives the recording with its path and sha256. Its reasons are kept as they are; one that was never assessed
-    (quality.assessed) gets those of check().
+    where: the WAV's path, or an empty draft of it. Gives the recording with its path and sha256. Its reasons are kept
+    as they are; one that was never assessed (quality.assessed) gets those of check().
     """
-    path = Path(path)
+    path = where.path if isinstance(where, Draft) else Path(where)
     if path.suffix.lower() != ".wav":
         raise CyberHansError(f"{path}: recordings are saved as .wav; name it {path.with_suffix('.wav').name}")
     content = wav.pack(recording.samples, round(recording.rate_nominal_hz))
@@ -292,6 +295,10 @@ def save_recording(recording: Recording, path: str | Path) -> Recording:
         recording, path=path, sha256=hashlib.sha256(content).hexdigest(), first_frame=0, reasons=reasons
     )
     text = sidecar.pack(saved, clipped=sum(saved.clipped))
-    wav.write_whole(path.with_suffix(".json"), text.encode())
-    wav.write_whole(path, content)
+    draft = where if isinstance(where, Draft) else draft_of(path)
+    try:
+        draft.write(content)
+        draft.publish(text)
+    finally:
+        draft.discard()
     return saved

@@ -17,6 +17,7 @@ from test_capture import record
 from cyberhans.errors import CyberHansError
 from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, Request, Sensor
 from cyberhans.protocol import Packet
+from cyberhans.recording import load_recording
 
 TICK_HZ, RATE_HZ, STEP = 1_000_000, 4000.0, 40
 SENSOR = Sensor(4_000_000, 4_000_000, 4_000_000, 1, 2048, 0, 4096, 32_000, 1, 0, "g", "fake")
@@ -47,22 +48,43 @@ class Fake:
             )
 
     def send(self, until: int) -> Iterable[Packet]:
-        while self.next + STEP <= min(until, self.wanted.frames):
-            due = (self.next + STEP) / RATE_HZ
+        end = min(until, self.wanted.frames)
+        while self.next + STEP <= end or self.next < end == self.wanted.frames:
+            count = min(STEP, end - self.next)
+            due = (self.next + count) / RATE_HZ
             time.sleep(max(0.0, self.begun + due - time.monotonic()))
             late = self.random.uniform(0, self.scatter)
             ticks = round((self.next / RATE_HZ * self.clock + late) * TICK_HZ)
-            samples = np.arange(self.next, self.next + STEP, dtype="<i2").tobytes()
+            samples = np.arange(self.next, self.next + count, dtype="<i2").tobytes()
             yield Packet(Event.DATA, 0, Data(self.wanted.stream, self.next, self.overruns, ticks, tail=samples).pack())
-            self.next += STEP
+            self.next += count
 
 
 @pytest.mark.parametrize("clock", [0.97, 1.0, 1.03])
 def test_a_device_whose_clock_is_wrong_is_found_out_by_this_computers(clock: float, tmp_path: Path) -> None:
     with fake_device(Fake(clock)) as url:
         row = record(url, tmp_path, 2.0).to_dict()
+    assert load_recording(row["file"]).firmware == "fake 0"
     assert row["samples"] == 8000 and row["rate_hz"] == pytest.approx(RATE_HZ / clock, rel=1e-3)
     assert any("by this computer's" in reason for reason in row["reasons"]) == (clock != 1.0), row["reasons"]
+
+
+class Resetting(Fake):
+    """Its port stays while it begins anew, once: it knows nothing of the stream then, and its clock is at 0."""
+
+    def __call__(self, packet: Packet) -> Iterable[Packet]:
+        if packet.type == Request.CREDIT and self.next >= 2 * RATE_HZ and self.wanted.frames == 4 * RATE_HZ:
+            self.wanted, self.next = Capture(0, 0, 0, 0, 0, 0, 0), 0
+        yield from super().__call__(packet)
+
+
+@pytest.mark.slow
+def test_a_device_that_begins_anew_while_its_port_stays_has_no_clock_that_jumps(tmp_path: Path) -> None:
+    with fake_device(Resetting()) as url:
+        done = record(url, tmp_path, 4.0)
+    assert [gap.counted for gap in done.recording.gaps] == [False]
+    assert not any("by this computer's" in reason for reason in done.recording.reasons), done.recording.reasons
+    assert done.recording.frames + done.recording.lost_samples == 4 * RATE_HZ
 
 
 def test_a_rate_that_is_not_well_known_is_told(tmp_path: Path) -> None:
@@ -75,7 +97,8 @@ def test_a_rate_that_is_not_well_known_is_told(tmp_path: Path) -> None:
 def test_a_rate_that_cannot_be_measured_is_the_nominal_one(tmp_path: Path) -> None:
     with fake_device(Fake()) as url:
         row = record(url, tmp_path, 0.05).to_dict()
-    assert row["samples"] == 200 and (row["rate_hz"], row["rate_uncertainty"]) == (RATE_HZ, 0.0)
+    assert row["samples"] == 200 and (row["rate_hz"], row["rate_uncertainty"]) == (RATE_HZ, None)
+    assert load_recording(row["file"]).rate_uncertainty_hz == 0
     assert row["jitter_s"] is None and any("too short" in reason for reason in row["reasons"])
 
 

@@ -72,7 +72,8 @@ def test_what_a_killed_one_left_is_swept_away(tmp_path: Path) -> None:
 
 
 def test_what_was_complete_is_finished(tmp_path: Path) -> None:
-    killed(tmp_path, "s.seal()\nwav.write_whole(s.path.with_suffix('.json'), b'{}')")
+    text = 'f\'{{"sha256": "{s.seal()}"}}\'.encode()'
+    killed(tmp_path, f"wav.write_whole(s.path.with_suffix('.json'), {text})")
     assert files(tmp_path) == [".a.wav.draft", "a.json"]
     Spool(tmp_path, "b", 2, 1000).discard()
     assert files(tmp_path) == ["a.json", "a.wav"]
@@ -92,8 +93,8 @@ def test_another_one_under_way_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     spool = Spool(tmp_path, "a", 2, 1000)
-    spool._file.close()
-    spool._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
+    spool._draft.file.close()
+    spool._draft.file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
     with pytest.raises(CyberHansError, match="No space left"):
         spool.add(SAMPLES)
     spool.discard()

@@ -175,6 +175,7 @@ class Recorder:
     def _begin_anew(self) -> bool:
         """The device has forgotten the stream: how long it was away only this computer's clock tells."""
         self._flush()
+        self._interrupted = True
         base = self._intake.next + round((time.monotonic() - self._flow.last_heard) * self.plan.rate_hz)
         if base >= self.plan.frames:
             self._hand_on(self._intake.end(self.plan.frames, counted=False))
@@ -216,7 +217,8 @@ class Recorder:
             jitter_s=measured.jitter_s if measured.uncertainty_hz else None,
             machine=wish.machine, session=wish.session or f"{self._start:%Y-%m-%d}", label=wish.label, axes=wish.axes,
             unit=sensor.unit, scale=sensor.scale_numerator / sensor.scale_denominator, full_scale=sensor.full_scale,
-            sensor=sensor.sensor, serial=info.serial, detector_digest=info.detector.hex() if any(info.detector) else "",
+            sensor=sensor.sensor, serial=info.serial, firmware=f"{info.board} {info.firmware}",
+            detector_digest=info.detector.hex() if any(info.detector) else "",
             start_utc=self._start.isoformat(timespec="milliseconds"), speed_rpm=wish.speed_rpm, load=wish.load,
             notes=wish.notes, synthetic=wish.synthetic, lost_samples=self._intake.lost, gaps=tuple(self._intake.gaps),
             reasons=(*self._reasons, *self._suspicions()),
