@@ -11,9 +11,9 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from cyberhans import machine_file, sidecar, wav
+from cyberhans.draft import DRAFT, HIDDEN
 from cyberhans.errors import CyberHansError
 from cyberhans.reason import grade
-from cyberhans.spool import DRAFT, HIDDEN
 
 DETECTOR = {"detector.json", "model.c"}  # files of a folder that train wrote
 

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from cyberhans import sidecar, wav
+from cyberhans.draft import Draft, draft_of
 from cyberhans.errors import CyberHansError
 from cyberhans.profile import Profile
 from cyberhans.ranges import RANGES, outside, writable
@@ -291,13 +292,13 @@ def load_recording(path: str | Path) -> Recording:
     return Recording(samples=samples, path=path, **{**known, "sha256": digest})
 
 
-def save_recording(recording: Recording, path: str | Path) -> Recording:
+def save_recording(recording: Recording, where: str | Path | Draft) -> Recording:
     """Write sidecar and WAV, in this order, each complete or not at all: no WAV is there without what is known of it.
 
-    Gives the recording with its path and sha256. Its reasons are kept as they are; one that was never assessed
-    (quality.assessed) gets those of check().
+    where: the WAV's path, or an empty draft of it. Gives the recording with its path and sha256. Its reasons are kept
+    as they are; one that was never assessed (quality.assessed) gets those of check().
     """
-    path = Path(path)
+    path = where.path if isinstance(where, Draft) else Path(where)
     if path.suffix.lower() != ".wav":
         raise CyberHansError(f"{path}: recordings are saved as .wav; name it {path.with_suffix('.wav').name}")
     content = wav.pack(recording.samples, round(recording.rate_nominal_hz))
@@ -306,6 +307,10 @@ def save_recording(recording: Recording, path: str | Path) -> Recording:
         recording, path=path, sha256=hashlib.sha256(content).hexdigest(), first_frame=0, reasons=reasons
     )
     text = sidecar.pack(saved, clipped=sum(saved.clipped))
-    wav.write_whole(path.with_suffix(".json"), text.encode())
-    wav.write_whole(path, content)
+    draft = where if isinstance(where, Draft) else draft_of(path)
+    try:
+        draft.write(content)
+        draft.publish(text)
+    finally:
+        draft.discard()
     return saved

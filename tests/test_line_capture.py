@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from cyberhans.capture.plan import Wish
 from cyberhans.errors import CyberHansError
 from cyberhans.lines.capture import CapturedLines, LineWish, MakeView, Rows, capture_lines
 from cyberhans.recording import load_recording
+from cyberhans.spool import Spool
 
 Recorded = Callable[..., CapturedLines]
 CLAIMED = 1000.0
@@ -50,6 +52,19 @@ def recorded(tmp_path: Path) -> Callable[..., CapturedLines]:
             return capture_lines(wish, LineWish("g", index=index, scale=scale, most=most), url, view=view)
 
     return run
+
+
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of what is recorded, all of it in the same second."""
+
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Noon:
+            return cls(2026, 1, 1, 12, tzinfo=tz)
+
+    monkeypatch.setattr("cyberhans.lines.capture.datetime", Noon)
+    return "pump-normal-20260101T120000Z"
 
 
 def numbers(made: CapturedLines) -> list[int]:
@@ -195,16 +210,10 @@ def test_what_cannot_be_is_refused(
 
 
 def test_nothing_is_written_over_and_a_folder_that_cannot_be_written_is_told_at_once(
-    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded: Recorded, tmp_path: Path, noon: str
 ) -> None:
-    class Noon(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Noon:
-            return cls(2026, 1, 1, 12, tzinfo=tz)
-
-    monkeypatch.setattr("cyberhans.lines.capture.datetime", Noon)
     names = {recorded(0.5).recording.name, recorded(0.5).recording.name}
-    assert names == {"pump-normal-20260101T120000Z.wav", "pump-normal-20260101T120000Z-2.wav"}
+    assert names == {f"{noon}.wav", f"{noon}-2.wav"}
     (tmp_path / "fan").write_text("")
     done = verb(tmp_path, "loop://", "--seconds", 1e6, "--unit", "g", "--machine", "fan")
     assert done.code == 1 and "fan" in done.err
@@ -239,6 +248,22 @@ def test_a_port_that_somebody_has_open_is_left_to_him(
     assert ["busy" in refusal for refusal in refusals] == [True, True]
     assert str(os.getpid()) in refusals[0] and "another program" in refusals[1]
     assert not (tmp_path / "thief").exists() or not list((tmp_path / "thief").glob("*.wav"))
+
+
+def test_captures_of_the_same_second_do_not_write_over_each_other(
+    recorded: Recorded, tmp_path: Path, noon: str
+) -> None:
+    """Two of lines, and one of packets that is under way."""
+    spool = Spool(tmp_path / "pump", noon, 1, 1000.0)
+    with ThreadPoolExecutor(2) as pool:
+        both = [job.result() for job in [pool.submit(recorded, 0.7) for _ in range(2)]]
+    spool.add(np.zeros((1, 1), np.int16))
+    spool.discard()
+    assert {made.recording.name for made in both} == {f"{noon}-2.wav", f"{noon}-3.wav"}
+    for made in both:
+        assert made.recording.path
+        assert load_recording(made.recording.path).samples.tolist() == made.recording.samples.tolist()
+    assert not list(tmp_path.rglob(".*"))
 
 
 def verb(out: Path, url: str, *more: object) -> Any:

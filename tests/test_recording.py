@@ -7,6 +7,8 @@ import hashlib
 import itertools
 import json
 import struct
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -472,3 +474,25 @@ def test_parts_overlap_where_they_share_a_sample(first: int, frames: int, shared
     assert part.overlaps("ab", first, frames) is shared
     assert not part.overlaps("cd", first, frames)
     assert not dataclasses.replace(part, sha256="").overlaps("", first, frames)
+
+
+@pytest.mark.parametrize("moment, left, then", [
+    ("settle", [".a.wav.draft"], ["b.json", "b.wav"]),
+    ("write_whole", [".a.wav.draft"], ["b.json", "b.wav"]),
+    ("settle_folder", [".a.wav.draft", "a.json"], ["a.json", "a.wav", "b.json", "b.wav"]),
+])  # fmt: skip
+def test_killed_while_it_is_saved_it_is_finished_or_swept_away_by_the_next(
+    moment: str, left: list[str], then: list[str], tmp_path: Path
+) -> None:
+    script = (
+        "import os, signal, numpy as np\nfrom cyberhans import wav\n"
+        "from cyberhans.recording import Recording, save_recording\n"
+        f"wav.{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"save_recording(Recording(np.arange(9, dtype=np.int16)[:, None], 10.0), {str(tmp_path / 'a.wav')!r})"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+    save_recording(counting(10), tmp_path / "b.wav")
+    assert sorted(path.name for path in tmp_path.iterdir()) == then
+    for path in tmp_path.glob("*.wav"):
+        assert load_recording(path).frames in (9, 10)

@@ -22,6 +22,7 @@ from cyberhans import machine_file
 from cyberhans.capture import Captured, stopping
 from cyberhans.capture.plan import Wish, refuse_unwritable
 from cyberhans.clock import Rate
+from cyberhans.draft import reserved
 from cyberhans.errors import CyberHansError
 from cyberhans.lines.arrival import numbered, pace, strays
 from cyberhans.lines.decimals import LARGEST, sampled
@@ -38,7 +39,6 @@ KNOWN_S = 1.0  # of lines tell the rate well enough to show it
 QUIET_S = 3.0  # without a line, before a person is told
 POLL_S = 0.05
 CHUNK = 4096  # bytes
-NAMES = 100
 FASTEST_BAUD = 100_000_000
 FASTEST_HZ = 1_000_000  # no line brings more
 UNLIKELY = 1e30  # times a unit
@@ -128,25 +128,18 @@ def capture_lines(wish: Wish, how: LineWish, url: str, *, view: MakeView | None 
     if url.startswith("board:"):
         raise CyberHansError(f"{url} sends packets, not lines; leave out --lines")
     folder = wish.folder
-    path = _free(folder, f"{wish.machine}-{wish.label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    name = f"{wish.machine}-{wish.label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     lines = Lines()
     with stopping() as stopped, contextlib.ExitStack() as stack:
         port = stack.enter_context(_opened(url, how.baud))
-        machine_file.ensure(folder)  # before a person waits: can it be written?
-        shown = _Shown(lines, Columns(wish.axes, how.index), view, path, stack)
+        draft = reserved(folder, name)  # before a person waits: can it be written?
+        stack.callback(draft.discard)
+        machine_file.ensure(folder)
+        shown = _Shown(lines, Columns(wish.axes, how.index), view, draft.path, stack)
         why = _listen(port, lines, wish.seconds, shown, stopped)
         made = _captured(lines, wish, how, why)
         whole = assessed(made.recording, earlier(folder, made.recording))
-        return replace(made, recording=save_recording(whole, path))
-
-
-def _free(folder: Path, name: str) -> Path:
-    """NAME.wav or, where there is one, NAME-2.wav, ..."""
-    paths = (folder / f"{name}{f'-{number}' if number > 1 else ''}.wav" for number in range(1, NAMES))
-    free = next((path for path in paths if not path.exists()), None)
-    if free is None:
-        raise CyberHansError(f"{folder / name}.wav: there are {NAMES} of that name; wait a second and repeat")
-    return free
+        return replace(made, recording=save_recording(whole, draft))
 
 
 def _opened(url: str, baud: int) -> serial.SerialBase:
