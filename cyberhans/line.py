@@ -12,7 +12,7 @@ from cyberhans.boards import boards
 from cyberhans.emulator import EXIT_SECONDS, START_SECONDS, Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.protocol import Decoder, Packet
-from cyberhans.serial_port import obstacle
+from cyberhans.serial_port import obstacle, selectable
 
 POLL_SECONDS = 0.05
 CHUNK = 4096  # bytes
@@ -31,7 +31,7 @@ class Line:
         self.decoder = Decoder()
         self._arrived: deque[Packet] = deque()
         self._port = self._open(url, baud)
-        self._selectable = _selectable(self._port)
+        self._selectable = selectable(self._port)
         if not self._selectable:
             self._port.timeout, self._port.write_timeout = POLL_SECONDS, patience
         self.write(b"\0")  # ends whatever an earlier host left unfinished
@@ -103,14 +103,6 @@ class Line:
     def _vanished(self, error: Exception) -> CyberHansError:
         ended = self.emulator.ended(EXIT_SECONDS) if self.emulator else None
         return CyberHansError(f"{self.name}: the device went away ({ended or _reason(error)}); plug it in and repeat")
-
-
-def _selectable(port: serial.SerialBase) -> bool:
-    """Whether select() can wait for it: pyserial's loop:// and rfc2217:// have no file descriptor."""
-    try:
-        return int(port.fileno()) >= 0
-    except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
-        return False
 
 
 def _hint(url: str) -> str:

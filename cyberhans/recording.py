@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cyberhans import sidecar, wav
 from cyberhans.errors import CyberHansError
 from cyberhans.profile import Profile
+from cyberhans.ranges import RANGES, outside, writable
 from cyberhans.reason import Reason, grade
 from cyberhans.spec import Spec
 
@@ -52,6 +53,7 @@ class Recording:
     gaps         where sample frames are missing, in the order of `at`; no window crosses one
     rate_uncertainty_hz  of rate_hz: half the width of its 95 % interval; 0: it was not measured
     jitter_s     how far device time stamps scatter about an even rate, root of the mean square; None: unknown
+    firmware     board and version of what ran on the node; firmware_digest of its image, if that is known
     sha256       of the WAV file, in hex; "" before it is saved
     first_frame  where a part begins in its file, in sample frames
     segment_period_s  from the beginning of a segment to that of the next; 0: unknown, or no time is between them
@@ -74,6 +76,7 @@ class Recording:
     rate_nominal_hz: float = 0.0
     sensor: str = ""
     serial: str = ""
+    firmware: str = ""
     firmware_digest: str = ""
     detector_digest: str = ""
     start_utc: str = ""
@@ -96,24 +99,35 @@ class Recording:
             raise CyberHansError(f"{self.name}: samples must be a C-contiguous int16 array (frames, channels)")
         if self.samples.size == 0:
             raise CyberHansError(f"{self.name}: holds no samples; record again")
-        if not (math.isfinite(self.rate_hz) and self.rate_hz > 0):
-            raise CyberHansError(f"{self.name}: rate {self.rate_hz} Hz; state the measured rate, a number above 0")
         if self.label not in LABELS:
             raise CyberHansError(f"{self.name}: label {self.label!r}: choose {', '.join(LABELS)}")
         if not 1 <= self.full_scale <= 32767:
             raise CyberHansError(f"{self.name}: full_scale {self.full_scale}: must be 1 to 32767 (LSB)")
-        if not 0 <= self.segment_period_s < math.inf:
-            raise CyberHansError(f"{self.name}: segment_period_s {self.segment_period_s}: must be 0 or more seconds")
         if self.axes and len(self.axes) != self.channels:
             raise CyberHansError(f"{self.name}: {len(self.axes)} axes named for {self.channels} channels")
         self._check_gaps()
         self._default("axes", tuple(f"c{c}" for c in range(self.channels)))
+        self._check_range("rate_hz")
         self._default("rate_nominal_hz", float(max(1, round(self.rate_hz))))
         object.__setattr__(self, "segment_len", min(self.segment_len or self.frames, self.frames))
+        self._check_stated()
 
     def _default(self, field: str, value: object) -> None:
         if not getattr(self, field):
             object.__setattr__(self, field, value)
+
+    def _check_stated(self) -> None:
+        for name in RANGES:
+            self._check_range(name)
+        texts = [(name, getattr(self, name)) for name in sidecar.TEXTS] + [("axes", axis) for axis in self.axes]
+        for name, text in texts:
+            if not writable(text):
+                raise CyberHansError(f"{self.name}: {name} {text!a} is no text that UTF-8 holds; write it anew")
+
+    def _check_range(self, name: str) -> None:
+        value = getattr(self, name)
+        if value is not None and (fault := outside(name, value)):
+            raise CyberHansError(f"{self.name}: {name} {value:g}: {fault}")
 
     def _check_gaps(self) -> None:
         places = [gap.at for gap in self.gaps]

@@ -6,6 +6,7 @@ import errno
 import os
 from dataclasses import dataclass
 
+import serial
 from serial.tools import list_ports
 
 BUSY = (errno.EBUSY, errno.EAGAIN)  # claimed by another program: by the kernel, or by a lock
@@ -60,6 +61,14 @@ def obstacle(path: str, code: int | None = None) -> str | None:
     if holder or code in BUSY:
         return f"busy: {holder or 'another program'} has it open; close that"
     return None
+
+
+def selectable(port: serial.SerialBase) -> bool:
+    """Whether select() can wait for an open port: pyserial's loop:// and rfc2217:// have no file descriptor."""
+    try:
+        return int(port.fileno()) >= 0
+    except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
+        return False
 
 
 def _group(path: str) -> str:

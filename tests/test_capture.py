@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ from cyberhans.capture.intake import Block
 from cyberhans.device import Device, open_device
 from cyberhans.errors import CyberHansError
 from cyberhans.ports import find
-from cyberhans.recording import load_recording
+from cyberhans.recording import load_recording, save_recording
 
 RATE_HZ = 20_000.0
 
@@ -269,6 +270,34 @@ def test_a_device_that_began_anew_leaves_a_gap_by_the_clock(played: Path, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("serial, unit, said", [("B2", "g", "is another device (native, serial "),
+                                                ("A1", "m/s2", "has another sensor")])  # fmt: skip
+def test_of_another_device_in_its_place_nothing_is_recorded(
+    serial: str, unit: str, said: str, played: Path, tmp_path: Path
+) -> None:
+    one = load_recording(played)
+    other = save_recording(replace(one, samples=one.samples[::-1].copy(), unit=unit), tmp_path / "other.wav").path
+    assert other
+    with (
+        playing(played, serial_number="00000000000000A1") as first,
+        playing(other, serial_number=f"00000000000000{serial}") as second,
+        plug(first.url) as line,
+    ):
+
+        def pull() -> None:
+            line.pull()
+            threading.Timer(0.5, line.push, [second.url]).start()
+
+        view = Watching(20_000, pull)
+        done = record(line.url, tmp_path / "out", 3.0, view, patience_s=3.0)
+    path, notes = done.recording.path, [note for note in view.notes if said in note]
+    assert path and wrong(path, played) == 0 and load_recording(path).serial.endswith("A1")
+    assert done.recording.frames < 30_000 and any("ended after" in reason and said in reason
+                                                  for reason in done.recording.reasons)  # fmt: skip
+    assert 1 <= len(notes) <= 2, "told, and not asked over and over"
+
+
 def test_a_device_that_does_not_come_back_leaves_what_there_is(played: Path, tmp_path: Path) -> None:
     with playing(played) as on, plug(on.url) as line:
         done = record(line.url, tmp_path, 30.0, Watching(20_000, line.pull), patience_s=1.0)

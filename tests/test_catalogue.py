@@ -105,7 +105,34 @@ def lost(path: Path) -> None:
     path.unlink()
 
 
+def nested(path: Path) -> None:
+    path.with_suffix(".json").write_text("[" * 200_000)
+
+
+def no_text(path: Path) -> None:
+    path.with_suffix(".json").write_text('{"session": "\\ud800"}')
+
+
+def absurd(path: Path) -> None:
+    path.with_suffix(".json").write_text('{"rate_hz": 5e-324}')
+
+
+def pipe(path: Path) -> None:
+    path.with_suffix(".json").unlink()
+    os.mkfifo(path.with_suffix(".json"))
+
+
+def piped(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 WRONG = {
+    nested: "b.json: not JSON",
+    no_text: 'b.json: session cannot be "\\ud800"',
+    absurd: "b.json: rate_hz cannot be 5e-324",
+    pipe: "b.json: is no regular file",
+    piped: "b.wav: is no regular file",
     unreadable: "b.json: not JSON",
     misspelt: "unknown field 'lable'; did you mean 'label'?",
     alone: "no sidecar beside it",

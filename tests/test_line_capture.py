@@ -17,6 +17,8 @@ import pytest
 import sketch
 from command import cyberhans
 from counts import full
+from source import playing, source, wrong
+from test_capture import Watching, record
 
 from cyberhans.capture.plan import Wish
 from cyberhans.errors import CyberHansError
@@ -34,7 +36,7 @@ def recorded(tmp_path: Path) -> Callable[..., CapturedLines]:
 
     def run(
         seconds: float = 3.0, *, axes: tuple[str, ...] = (), index: int | None = None, most: float | None = None,
-        view: MakeView | None = None, end: tuple[float, int] | None = None, **options: Any,
+        scale: float | None = None, view: MakeView | None = None, end: tuple[float, int] | None = None, **options: Any,
     ) -> CapturedLines:  # fmt: skip
         """end: after so many seconds this signal, to the sketch, or SIGINT to us."""
         wish = Wish("pump", "normal", seconds, tmp_path, axes=axes)
@@ -45,7 +47,7 @@ def recorded(tmp_path: Path) -> Callable[..., CapturedLines]:
             if end:
                 number = process.pid if end[1] == signal.SIGKILL else os.getpid()
                 threading.Timer(end[0], os.kill, (number, end[1])).start()
-            return capture_lines(wish, LineWish("g", index=index, most=most), url, view=view)
+            return capture_lines(wish, LineWish("g", index=index, scale=scale, most=most), url, view=view)
 
     return run
 
@@ -113,6 +115,19 @@ def test_a_counter_makes_losses_exact(recorded: Recorded) -> None:
     assert gaps(made) == missing(made) and [lost for _, lost in gaps(made)] == [1, 100, 1]
     assert all(gap.counted for gap in made.recording.gaps)
     assert made.recording.channels == 3 and made.damaged == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("form", "odd"), [
+    ("{x:.3f},{y:.3f},{z:.3f},{k}\n", "{x:.3f},{y:.3f},{z:.3f},1e300\n"),
+    ("{x:.3f},{y:.3f},{z:.3f},{k}\n", "{x:.3f},{y:.3f},{z:.3f},1e20\n"),
+    ("{x:.5e},{y:.5e},{z:.5e},{k}\n", "{x:.5e},1e400,{z:.5e},{k}\n"),
+])  # fmt: skip
+def test_one_damaged_number_costs_one_line(form: str, odd: str, recorded: Recorded) -> None:
+    made = recorded(2.0, index=4, form=form, odd=[[700, odd]])
+    assert [lost for _, lost in gaps(made)] == [1] and made.damaged == made.recording.lost_samples == 1
+    assert all(gap.counted for gap in made.recording.gaps) and made.recording.quality != "failed"
+    assert made.recording.frames > 1900
 
 
 @pytest.mark.slow
@@ -195,6 +210,37 @@ def test_nothing_is_written_over_and_a_folder_that_cannot_be_written_is_told_at_
     assert done.code == 1 and "fan" in done.err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("packets", [False, True])
+def test_a_port_that_somebody_has_open_is_left_to_him(
+    packets: bool, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by who holds it, and where that is not to be seen by its lock: the first capture loses nothing."""
+    port, refusals = "", list[str]()
+
+    def steal() -> None:
+        for hidden in (False, True):
+            with monkeypatch.context() as patch, pytest.raises(CyberHansError) as refused:
+                if hidden:
+                    patch.setattr("cyberhans.serial_port._holder", lambda _: None)
+                capture_lines(Wish("thief", "normal", 0.5, tmp_path), LineWish("g"), port)
+            refusals.append(str(refused.value))
+
+    if packets:
+        with playing(played := source(tmp_path, 20_000.0)) as on:
+            port = on.url
+            done = record(port, tmp_path / "out", 2.0, Watching(10_000, steal))
+        assert done.recording.lost_samples == 0 and wrong(done.recording.path or "", played) == 0
+    else:
+        with sketch.running(rate_hz=1040.0, burst_s=0.016, wait_s=0.3) as (port, _):
+            made = capture_lines(Wish("pump", "normal", 3.0, tmp_path), LineWish("g"), port,
+                                 view=Watching(1500, steal))  # fmt: skip
+        assert missing(made) == [] and made.damaged == 0
+    assert ["busy" in refusal for refusal in refusals] == [True, True]
+    assert str(os.getpid()) in refusals[0] and "another program" in refusals[1]
+    assert not (tmp_path / "thief").exists() or not list((tmp_path / "thief").glob("*.wav"))
+
+
 def verb(out: Path, url: str, *more: object) -> Any:
     return cyberhans(
         "capture", "--lines", "--device", url, "--machine", "pump", "--label", "normal", "--out", out, *more
@@ -232,9 +278,28 @@ def test_a_scale_that_was_not_asked_for_is_told(recorded: Recorded) -> None:
     assert any("every recording has the same" in reason for reason in made.recording.reasons)
 
 
+def test_a_scale_that_does_not_hold_one_value_keeps_the_others(recorded: Recorded) -> None:
+    made = recorded(1.0, scale=0.001, odd=[[300, "90.123,{y:.3f},{z:.3f}\n"]])
+    assert "values up to 90.123 g do not fit 16 bits with --scale 0.001" in made.recording.reasons[0]
+    assert made.recording.frames > 900 and made.recording.quality != "failed" and sum(made.recording.clipped) == 1
+
+
 @pytest.mark.parametrize(("url", "more", "message"), [
     ("/dev/null", [], "Give --unit g"),
     ("/dev/null", ["--unit", "g", "--range", -1], "--range -1: must be above 0"),
+    ("/dev/null", ["--unit", "g", "--scale", 1e-320], "--scale 9.99989e-321: no sensor has this"),
+    ("/dev/null", ["--unit", "g", "--range", "1e300"], "--range 1e+300: no sensor has this"),
+    ("/dev/null", ["--unit", "caf\udcff"], r"--unit 'caf\udcff': is not UTF-8"),
+    ("/dev/null", ["--unit", "g", "--baud", 99999999999], "--baud 99999999999: must be 1 to 100,000,000"),
+    ("/dev/null", ["--unit", "g", "--index-column", 0], "--index-column 0: columns count from 1"),
+    ("/dev/null", ["--unit", "g", "--rate", "inf"], "--rate inf: must be 1 to 1,000,000 Hz"),
+    ("/dev/null", ["--unit", "g", "--rate", 1e12], "--rate 1e+12: must be 1"),
+    ("/dev/null", ["--unit", "g", "--rate", "-5"], "--rate -5: must be 1"),
+    ("/dev/null", ["--unit", "g", "--rate", 0.4], "--rate 0.4: must be 1"),
+    ("/dev/null", ["--unit", "g", "--rate", "nan"], "--rate nan: must be 1"),
+    ("/dev/null", ["--unit", "g", "--speed", "nan"], "--speed nan: must be above 0"),
+    ("/dev/null", ["--unit", "g", "--axes", "x,x,x"], "--axes x,x,x: give each channel a name of its own"),
+    ("/dev/null", ["--unit", "g", "--axes", "x,,z"], "--axes x,,z: give each channel a name of its own"),
     ("board:native", ["--unit", "g"], "leave out --lines"),
     ("/nowhere", ["--unit", "g"], "/nowhere: cannot be opened"),
     ("/dev/null", ["--unit", "g", "--seconds", "nan"], "--seconds nan: must be above 0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from defects import TABLE, healthy
 
+from cyberhans.errors import CyberHansError
 from cyberhans.profile import Profile
 from cyberhans.quality import assess, assessed, earlier, grade, profile, verdict
 from cyberhans.reason import Reason, united
@@ -179,6 +181,26 @@ def test_others_do_not_count(fields: dict[str, Any], tmp_path: Path) -> None:
     save_recording(dataclasses.replace(made, **fields), tmp_path / "pump-01.wav")
     (tmp_path / "machine.json").write_text("[]")
     assert earlier(tmp_path, now) == []
+
+
+HOSTILE = ["[" * 200_000, '{"notes":' + "[" * 200_000, '{"scale": 1e300, %s}', '{"rate_hz": 1e300, %s}', None]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_neighbour_can_do_no_harm(text: str | None, tmp_path: Path) -> None:
+    """Nested without end, an old one without a profile of absurd scale, a pipe that nobody writes to."""
+    kept(tmp_path, healthy("pump", 1), 1)
+    save_recording(healthy("pump", 3), tmp_path / "bad.wav")
+    (tmp_path / "bad.json").unlink()
+    if text:
+        ours = '"machine": "pump", "unit": "g", "axes": ["x", "y", "z"], "start_utc": "2026-05-01T06:00:00Z"'
+        (tmp_path / "bad.json").write_text(text.replace("%s", ours))
+    else:
+        os.mkfifo(tmp_path / "bad.json")
+    now = dataclasses.replace(healthy("pump", 2), start_utc="2026-05-02T06:00:00Z")
+    assert earlier(tmp_path, now) == [profile(healthy("pump", 1))]
+    with pytest.raises(CyberHansError):
+        load_recording(tmp_path / "bad.wav")
 
 
 def test_one_that_was_never_assessed_is_looked_at(tmp_path: Path) -> None:

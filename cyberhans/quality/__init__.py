@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from cyberhans import sidecar
-from cyberhans.errors import CyberHansError
 from cyberhans.profile import Profile
 from cyberhans.quality.codes import amplitudes, step
 from cyberhans.quality.comparison import compared, resolution
@@ -99,7 +98,7 @@ def earlier(folder: str | Path, before: Recording) -> list[Profile]:
     now = _time(before.start_utc)
     found = []
     for path in Path(folder).glob("*.json"):
-        with contextlib.suppress(CyberHansError):
+        with contextlib.suppress(Exception):  # whatever is wrong with a neighbour, it must not cost the new recording
             fields = sidecar.read(path)
             began = _time(fields.get("start_utc", ""))
             in_time = began < now if began and now else began is None and now is None
@@ -129,6 +128,6 @@ def _counts(fields: dict[str, Any], before: Recording) -> bool:
 
 
 def _looked_at(path: Path) -> Profile | None:
-    with contextlib.suppress(CyberHansError):
+    with contextlib.suppress(Exception):
         return profile(load_recording(path))
     return None
