@@ -45,7 +45,7 @@ void answer_capture(const struct link_packet *packet)
 {
     const struct source_sensor *sensor = source_sensor();
     struct message_capture wanted;
-    uint32_t most, nearest;
+    uint32_t most;
 
     if (packet->size < sizeof wanted) {
         answer_refuse(packet, REFUSAL_LENGTH, 0);
@@ -62,7 +62,7 @@ void answer_capture(const struct link_packet *packet)
     }
     most = capture_most_mhz(wanted.channels);
     if (wanted.rate_mhz < sensor->least_mhz || wanted.rate_mhz > most) {
-        nearest = wanted.rate_mhz > most ? most : sensor->least_mhz;
+        const uint32_t nearest = wanted.rate_mhz > most ? most : sensor->least_mhz;
         answer_refuse(packet, REFUSAL_RATE, nearest < INT32_MAX ? (int32_t)nearest : INT32_MAX);
         return;
     }

@@ -12,8 +12,8 @@
 extern const char port_board[];     /* the board's name in cyberhans/boards.toml */
 extern const uint32_t port_tick_hz; /* rate of port_ticks() */
 
-/* Of the serial line, 10 bits a byte. 0: it sets no limit of its own, as a pty, or a UART that an emulator gives no pace:
- * then CAPTURE may take a rate that the line does not carry, and what is lost is counted. */
+/* Of the serial line, 10 bits a byte. 0: it sets no limit of its own, as a pty, or a UART that an emulator gives no
+ * pace: then CAPTURE may take a rate that the line does not carry, and what is lost is counted. */
 extern const uint32_t port_baud;
 
 /* Clocks, pins, serial port with receive interrupt, tick. Called once, before anything else. */
