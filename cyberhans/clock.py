@@ -40,7 +40,8 @@ class Rate:
 
 
 class Stamps:
-    """Pairs (x, y) as they come. Of more than MOST every second is forgotten: a day's capture keeps its span."""
+    """Pairs (x, y) as they come; one whose x does not ascend is left out. Of more than MOST every second is forgotten:
+    a day's capture keeps its span."""
 
     def __init__(self) -> None:
         self._x, self._y = array("d"), array("d")
@@ -48,6 +49,8 @@ class Stamps:
         self._skipped = 0
 
     def add(self, x: float, y: float) -> None:
+        if self._x and x <= self._x[-1]:
+            return
         self._skipped += 1
         if self._skipped < self._stride and self._x:
             return

@@ -41,7 +41,7 @@ def inspect(recording: Recording) -> dict[str, Any]:
         "speed_rpm": recording.speed_rpm,
         "load": recording.load,
         "rate_nominal_hz": recording.rate_nominal_hz,
-        "rate_uncertainty_hz": recording.rate_uncertainty_hz,
+        "rate_uncertainty_hz": recording.rate_uncertainty_hz or None,  # not measured
         "lost_samples": recording.lost_samples,
         "gaps": len(recording.gaps),
         "channels": {axis: _channel(recording, c) for c, axis in enumerate(recording.axes)},

@@ -54,6 +54,7 @@ class Recording:
     gaps         where sample frames are missing, in the order of `at`; no window crosses one
     rate_uncertainty_hz  of rate_hz: half the width of its 95 % interval; 0: it was not measured
     jitter_s     how far device time stamps scatter about an even rate, root of the mean square; None: unknown
+    firmware     board and version of what ran on the node; firmware_digest of its image, if that is known
     sha256       of the WAV file, in hex; "" before it is saved
     first_frame  where a part begins in its file, in sample frames
     segment_period_s  from the beginning of a segment to that of the next; 0: unknown, or no time is between them
@@ -76,6 +77,7 @@ class Recording:
     rate_nominal_hz: float = 0.0
     sensor: str = ""
     serial: str = ""
+    firmware: str = ""
     firmware_digest: str = ""
     detector_digest: str = ""
     start_utc: str = ""

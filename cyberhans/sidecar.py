@@ -17,18 +17,19 @@ from cyberhans.ranges import RANGES, outside, writable
 from cyberhans.reason import Reason
 
 SCHEMA = "cyberhans.recording/1"
-TEXTS = ("machine", "session", "label", "unit", "sensor", "serial", "firmware_digest", "detector_digest", "start_utc",
-         "load", "sha256", "notes")  # fmt: skip
+TEXTS = ("machine", "session", "label", "unit", "sensor", "serial", "firmware", "firmware_digest", "detector_digest",
+         "start_utc", "load", "sha256", "notes")  # fmt: skip
 COUNTS = ("channels", "full_scale", "segment_len", "lost_samples")
 LARGEST = 1e300  # keeps infinities out, NaN too, and integers that no float holds
 SHOWN = 60  # characters of a value in a message
 DERIVED = ("clipped_samples", "quality")  # for people: the one follows from the samples, the other from `reasons`
 NOTHING: dict[str, Any] = {"segment_period_s": 0.0, "rate_uncertainty_hz": 0.0, "jitter_s": None, "gaps": [],
-                           "profile": None}  # is left out of the text  # fmt: skip
+                           "firmware": "", "profile": None}  # is left out of the text  # fmt: skip
 ORDER = ("machine", "session", "label", "synthetic", "unit", "scale", "offset", "full_scale", "rate_hz",
          "rate_nominal_hz", "rate_uncertainty_hz", "jitter_s", "channels", "axes", "sensor", "serial",
-         "firmware_digest", "detector_digest", "start_utc", "speed_rpm", "load", "segment_len", "segment_period_s",
-         "lost_samples", "gaps", "clipped_samples", "quality", "reasons", "sha256", "notes", "profile")  # fmt: skip
+         "firmware", "firmware_digest", "detector_digest", "start_utc", "speed_rpm", "load", "segment_len",
+         "segment_period_s", "lost_samples", "gaps", "clipped_samples", "quality", "reasons", "sha256", "notes",
+         "profile")  # fmt: skip
 
 
 def read(path: Path) -> dict[str, Any]:

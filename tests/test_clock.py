@@ -126,3 +126,10 @@ def test_a_days_stamps_keep_their_span_and_their_room() -> None:
     assert MOST / 2 <= len(kept) <= MOST + 1
     assert kept.x[0] == 0 and kept.x[-1] > count * 0.999 and kept.span == kept.x[-1]
     assert (kept.y == 2 * kept.x).all() and (np.diff(kept.x) > 0).all()
+
+
+def test_stamps_that_do_not_ascend_are_left_out() -> None:
+    stamps = Stamps()
+    for x in (0, 1, 2, 2, 1, 3, 0, 4):
+        stamps.add(x, 10 * x)
+    assert stamps.x.tolist() == [0, 1, 2, 3, 4] and stamps.y.tolist() == [0, 10, 20, 30, 40]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import random
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +16,12 @@ from fake_device import fake_device, info_of
 from small_detector import small_image
 from test_capture import record
 
+from cyberhans import spool
+from cyberhans.capture import recorder
 from cyberhans.errors import CyberHansError
 from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, Request, Sensor
 from cyberhans.protocol import Packet
+from cyberhans.recording import load_recording
 
 TICK_HZ, RATE_HZ, STEP = 1_000_000, 4000.0, 40
 SENSOR = Sensor(4_000_000, 4_000_000, 4_000_000, 1, 2048, 0, 4096, 32_000, 1, 0, "g", "fake")
@@ -47,22 +52,43 @@ class Fake:
             )
 
     def send(self, until: int) -> Iterable[Packet]:
-        while self.next + STEP <= min(until, self.wanted.frames):
-            due = (self.next + STEP) / RATE_HZ
+        end = min(until, self.wanted.frames)
+        while self.next + STEP <= end or self.next < end == self.wanted.frames:
+            count = min(STEP, end - self.next)
+            due = (self.next + count) / RATE_HZ
             time.sleep(max(0.0, self.begun + due - time.monotonic()))
             late = self.random.uniform(0, self.scatter)
             ticks = round((self.next / RATE_HZ * self.clock + late) * TICK_HZ)
-            samples = np.arange(self.next, self.next + STEP, dtype="<i2").tobytes()
+            samples = np.arange(self.next, self.next + count, dtype="<i2").tobytes()
             yield Packet(Event.DATA, 0, Data(self.wanted.stream, self.next, self.overruns, ticks, tail=samples).pack())
-            self.next += STEP
+            self.next += count
 
 
 @pytest.mark.parametrize("clock", [0.97, 1.0, 1.03])
 def test_a_device_whose_clock_is_wrong_is_found_out_by_this_computers(clock: float, tmp_path: Path) -> None:
     with fake_device(Fake(clock)) as url:
         row = record(url, tmp_path, 2.0).to_dict()
+    assert load_recording(row["file"]).firmware == "fake 0"
     assert row["samples"] == 8000 and row["rate_hz"] == pytest.approx(RATE_HZ / clock, rel=1e-3)
     assert any("by this computer's" in reason for reason in row["reasons"]) == (clock != 1.0), row["reasons"]
+
+
+class Resetting(Fake):
+    """Its port stays while it begins anew, once: it knows nothing of the stream then, and its clock is at 0."""
+
+    def __call__(self, packet: Packet) -> Iterable[Packet]:
+        if packet.type == Request.CREDIT and self.next >= 2 * RATE_HZ and self.wanted.frames == 4 * RATE_HZ:
+            self.wanted, self.next = Capture(0, 0, 0, 0, 0, 0, 0), 0
+        yield from super().__call__(packet)
+
+
+@pytest.mark.slow
+def test_a_device_that_begins_anew_while_its_port_stays_has_no_clock_that_jumps(tmp_path: Path) -> None:
+    with fake_device(Resetting()) as url:
+        done = record(url, tmp_path, 4.0)
+    assert [gap.counted for gap in done.recording.gaps] == [False]
+    assert not any("by this computer's" in reason for reason in done.recording.reasons), done.recording.reasons
+    assert done.recording.frames + done.recording.lost_samples == 4 * RATE_HZ
 
 
 def test_a_rate_that_is_not_well_known_is_told(tmp_path: Path) -> None:
@@ -75,14 +101,15 @@ def test_a_rate_that_is_not_well_known_is_told(tmp_path: Path) -> None:
 def test_a_rate_that_cannot_be_measured_is_the_nominal_one(tmp_path: Path) -> None:
     with fake_device(Fake()) as url:
         row = record(url, tmp_path, 0.05).to_dict()
-    assert row["samples"] == 200 and (row["rate_hz"], row["rate_uncertainty"]) == (RATE_HZ, 0.0)
+    assert row["samples"] == 200 and (row["rate_hz"], row["rate_uncertainty"]) == (RATE_HZ, None)
+    assert load_recording(row["file"]).rate_uncertainty_hz == 0
     assert row["jitter_s"] is None and any("too short" in reason for reason in row["reasons"])
 
 
 def test_overruns_that_contradict_the_index_are_told(tmp_path: Path) -> None:
     with fake_device(Fake(overruns=7)) as url:
         row = record(url, tmp_path, 0.5).to_dict()
-    assert row["samples"] == 2000 and row["lost_samples"] == 0
+    assert row["samples"] == 2000 and row["lost_samples"] == row["lost_by_device"] == 0
     assert any("contradict the index" in reason for reason in row["reasons"])
 
 
@@ -92,3 +119,42 @@ def test_a_sensor_that_cannot_be_is_refused(name: str, tmp_path: Path) -> None:
     with fake_device(fake) as url, pytest.raises(CyberHansError, match=said):
         record(url, tmp_path, 0.5)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"full_scale": 65535}, {"unit": ""}, {"unit": "\x1b[31m"}, {"least_mhz": 5_000_000, "most_mhz": 1000}]
+)
+def test_a_sensor_that_contradicts_itself_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    fake, said = Fake(sensor=dataclasses.replace(SENSOR, **changes)), f"SENSOR with {next(iter(changes))}"
+    with fake_device(fake) as url, pytest.raises(CyberHansError, match=said) as refused:
+        record(url, tmp_path, 0.5)
+    assert str(refused.value).isprintable() and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fails", ["assessed", "earlier"])
+def test_what_cannot_be_judged_is_kept(fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("of nothing")
+
+    monkeypatch.setattr(recorder, fails, fail)
+    with fake_device(Fake()) as url:
+        row = record(url, tmp_path, 0.5).to_dict()
+    assert load_recording(row["file"]).frames == row["samples"] == 2000 and row["quality"] == "warning"
+    assert any("could not be judged (ZeroDivisionError: of nothing)" in reason for reason in row["reasons"])
+
+
+def test_what_a_full_disk_holds_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = spool.Spool._write
+
+    def full(self: spool.Spool, data: bytes) -> None:
+        if self._file.tell() > 6000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, data)
+
+    monkeypatch.setattr(spool, "SPARE", 2000)
+    monkeypatch.setattr(spool.Spool, "_write", full)
+    with fake_device(Fake()) as url:
+        row = record(url, tmp_path, 2.0).to_dict()
+    assert 1000 < row["samples"] == load_recording(row["file"]).frames < 3000
+    assert any("No space left" in reason and reason.startswith("ended after 0.") for reason in row["reasons"])
+    assert len(list((tmp_path / "press7").iterdir())) == 3

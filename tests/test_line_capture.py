@@ -36,7 +36,7 @@ def recorded(tmp_path: Path) -> Callable[..., CapturedLines]:
 
     def run(
         seconds: float = 3.0, *, axes: tuple[str, ...] = (), index: int | None = None, most: float | None = None,
-        view: MakeView | None = None, end: tuple[float, int] | None = None, **options: Any,
+        scale: float | None = None, view: MakeView | None = None, end: tuple[float, int] | None = None, **options: Any,
     ) -> CapturedLines:  # fmt: skip
         """end: after so many seconds this signal, to the sketch, or SIGINT to us."""
         wish = Wish("pump", "normal", seconds, tmp_path, axes=axes)
@@ -47,7 +47,7 @@ def recorded(tmp_path: Path) -> Callable[..., CapturedLines]:
             if end:
                 number = process.pid if end[1] == signal.SIGKILL else os.getpid()
                 threading.Timer(end[0], os.kill, (number, end[1])).start()
-            return capture_lines(wish, LineWish("g", index=index, most=most), url, view=view)
+            return capture_lines(wish, LineWish("g", index=index, scale=scale, most=most), url, view=view)
 
     return run
 
@@ -115,6 +115,19 @@ def test_a_counter_makes_losses_exact(recorded: Recorded) -> None:
     assert gaps(made) == missing(made) and [lost for _, lost in gaps(made)] == [1, 100, 1]
     assert all(gap.counted for gap in made.recording.gaps)
     assert made.recording.channels == 3 and made.damaged == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("form", "odd"), [
+    ("{x:.3f},{y:.3f},{z:.3f},{k}\n", "{x:.3f},{y:.3f},{z:.3f},1e300\n"),
+    ("{x:.3f},{y:.3f},{z:.3f},{k}\n", "{x:.3f},{y:.3f},{z:.3f},1e20\n"),
+    ("{x:.5e},{y:.5e},{z:.5e},{k}\n", "{x:.5e},1e400,{z:.5e},{k}\n"),
+])  # fmt: skip
+def test_one_damaged_number_costs_one_line(form: str, odd: str, recorded: Recorded) -> None:
+    made = recorded(2.0, index=4, form=form, odd=[[700, odd]])
+    assert [lost for _, lost in gaps(made)] == [1] and made.damaged == made.recording.lost_samples == 1
+    assert all(gap.counted for gap in made.recording.gaps) and made.recording.quality != "failed"
+    assert made.recording.frames > 1900
 
 
 @pytest.mark.slow
@@ -265,9 +278,28 @@ def test_a_scale_that_was_not_asked_for_is_told(recorded: Recorded) -> None:
     assert any("every recording has the same" in reason for reason in made.recording.reasons)
 
 
+def test_a_scale_that_does_not_hold_one_value_keeps_the_others(recorded: Recorded) -> None:
+    made = recorded(1.0, scale=0.001, odd=[[300, "90.123,{y:.3f},{z:.3f}\n"]])
+    assert "values up to 90.123 g do not fit 16 bits with --scale 0.001" in made.recording.reasons[0]
+    assert made.recording.frames > 900 and made.recording.quality != "failed" and sum(made.recording.clipped) == 1
+
+
 @pytest.mark.parametrize(("url", "more", "message"), [
     ("/dev/null", [], "Give --unit g"),
     ("/dev/null", ["--unit", "g", "--range", -1], "--range -1: must be above 0"),
+    ("/dev/null", ["--unit", "g", "--scale", 1e-320], "--scale 9.99989e-321: no sensor has this"),
+    ("/dev/null", ["--unit", "g", "--range", "1e300"], "--range 1e+300: no sensor has this"),
+    ("/dev/null", ["--unit", "caf\udcff"], r"--unit 'caf\udcff': is not UTF-8"),
+    ("/dev/null", ["--unit", "g", "--baud", 99999999999], "--baud 99999999999: must be 1 to 100,000,000"),
+    ("/dev/null", ["--unit", "g", "--index-column", 0], "--index-column 0: columns count from 1"),
+    ("/dev/null", ["--unit", "g", "--rate", "inf"], "--rate inf: must be 1 to 1,000,000 Hz"),
+    ("/dev/null", ["--unit", "g", "--rate", 1e12], "--rate 1e+12: must be 1"),
+    ("/dev/null", ["--unit", "g", "--rate", "-5"], "--rate -5: must be 1"),
+    ("/dev/null", ["--unit", "g", "--rate", 0.4], "--rate 0.4: must be 1"),
+    ("/dev/null", ["--unit", "g", "--rate", "nan"], "--rate nan: must be 1"),
+    ("/dev/null", ["--unit", "g", "--speed", "nan"], "--speed nan: must be above 0"),
+    ("/dev/null", ["--unit", "g", "--axes", "x,x,x"], "--axes x,x,x: give each channel a name of its own"),
+    ("/dev/null", ["--unit", "g", "--axes", "x,,z"], "--axes x,,z: give each channel a name of its own"),
     ("board:native", ["--unit", "g"], "leave out --lines"),
     ("/nowhere", ["--unit", "g"], "/nowhere: cannot be opened"),
     ("/dev/null", ["--unit", "g", "--seconds", "nan"], "--seconds nan: must be above 0"),

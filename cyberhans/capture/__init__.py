@@ -30,11 +30,11 @@ class Captured:
     overruns: int
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """For JSON. rate_uncertainty, jitter_s: null where they could not be measured."""
         one = self.recording
         return {
             "file": str(one.path), "samples": one.frames, "duration_s": one.duration_s, "rate_hz": one.rate_hz,
-            "rate_uncertainty": one.rate_uncertainty_hz, "rate_nominal_hz": one.rate_nominal_hz,
+            "rate_uncertainty": one.rate_uncertainty_hz or None, "rate_nominal_hz": one.rate_nominal_hz,
             "jitter_s": one.jitter_s, "lost_samples": one.lost_samples, "lost_by_device": self.overruns,
             "gaps": [asdict(gap) for gap in one.gaps], "clipped_samples": sum(one.clipped),
             "quality": grade(one.reasons), "reasons": list(one.reasons),

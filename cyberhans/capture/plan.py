@@ -48,8 +48,8 @@ class Wish:
         if self.speed_rpm is not None and not 0 < self.speed_rpm < math.inf:
             raise CyberHansError(f"--speed {self.speed_rpm:g}: must be above 0, in 1/min; leave it out if nobody knows")
         for name in ("session", "load", "notes"):
-            _refuse_unwritable(name, getattr(self, name))
-        _refuse_unwritable("axes", ",".join(self.axes))
+            refuse_unwritable(name, getattr(self, name))
+        refuse_unwritable("axes", ",".join(self.axes))
         named = [axis for axis in self.axes if axis != LEFT_OUT]
         if not all(self.axes) or len(set(named)) < len(named):
             raise CyberHansError(f"--axes {','.join(self.axes)}: give each channel a name of its own")
@@ -152,7 +152,7 @@ def _refuse_beyond_line(sensor: Sensor, info: Info, channels: int, rate_mhz: int
     )
 
 
-def _refuse_unwritable(name: str, text: str) -> None:
+def refuse_unwritable(name: str, text: str) -> None:
     """A command line may bring bytes that are no text, which no sidecar can hold."""
     try:
         text.encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -21,13 +22,14 @@ from cyberhans.messages import Info, Request, Sensor
 from cyberhans.quality import assessed, earlier
 from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE, Recording
-from cyberhans.spool import Spool
+from cyberhans.spool import Full, Spool
 
 POLL_SECONDS = 0.01  # between two looks at the line: 1.6 kB at 160 kB/s
 AGAIN_SECONDS = 0.5  # of one look for a device that went away
 PAUSE_SECONDS = 0.1  # after a look that found one that cannot be opened yet
 STRANGER_SECONDS = 2.0  # after one that found another device
 CLOCK_TOLERANCE = RATE_TOLERANCE / 2  # of the device's clock against this computer's
+INT16_MAX = 32767
 RATE_KNOWN = RATE_TOLERANCE / 2  # how well it should be, to be compared with a Spec's
 
 Again = Callable[[float], "Device | None"]  # seconds to look for it -> the same device, if it is there again
@@ -80,17 +82,23 @@ class Recorder:
         """Until all is there, somebody stops it, or the device does not come back."""
         self._view, self._start = view, datetime.now(UTC)
         self._flow.begin(self._device)
-        while self._flow.state is not State.DONE:
-            time.sleep(POLL_SECONDS)
-            there = self._listen(stopped())
-            if there and self._flow.state is State.ANOTHER:
-                there = self._begin_anew()
-            if not there and not self._find_again(stopped):
-                self._reasons.append(
-                    Reason(f"ended after {self._seconds:.1f} of {self._wish.seconds:g} s: {self._gone}")
-                )
-                break
-        self._flush()
+        try:
+            while self._flow.state is not State.DONE:
+                time.sleep(POLL_SECONDS)
+                there = self._listen(stopped())
+                if there and self._flow.state is State.ANOTHER:
+                    there = self._begin_anew()
+                if not there and not self._find_again(stopped):
+                    self._ended(self._gone)
+                    break
+            self._flush()
+        except Full as full:
+            assert self._spool
+            self._ended(str(full), self._spool.frames / self.plan.rate_hz)
+
+    def _ended(self, why: str, seconds: float | None = None) -> None:
+        after = self._seconds if seconds is None else seconds
+        self._reasons.append(Reason(f"ended after {after:.1f} of {self._wish.seconds:g} s: {why}"))
 
     def _listen(self, stopped: bool) -> bool:
         """One look at the line; False if the device is not there any more."""
@@ -102,6 +110,8 @@ class Recorder:
             if not self._intake.received:
                 raise
             self._gone, self._again = str(refused), None  # it came back as another one
+        except Full:
+            raise
         except CyberHansError as error:
             self._gone = str(error)
         if self._flow.state is State.SILENT:
@@ -175,6 +185,7 @@ class Recorder:
     def _begin_anew(self) -> bool:
         """The device has forgotten the stream: how long it was away only this computer's clock tells."""
         self._flush()
+        self._interrupted = True
         base = self._intake.next + round((time.monotonic() - self._flow.last_heard) * self.plan.rate_hz)
         if base >= self.plan.frames:
             self._hand_on(self._intake.end(self.plan.frames, counted=False))
@@ -189,7 +200,7 @@ class Recorder:
     @property
     def overruns(self) -> int:
         """Those of the lost samples that the device counted."""
-        return self._intake.overruns
+        return min(self._intake.overruns, self._intake.lost)
 
     @property
     def _seconds(self) -> float:
@@ -201,24 +212,27 @@ class Recorder:
         if not self._spool.frames:
             why = self._reasons[0] if self._reasons else "it was ended before the first samples"
             raise CyberHansError(f"{self._device.name}: nothing was captured: {why}; check the device and repeat")
-        made = self._recording(self._spool)
-        made = assessed(made, earlier(self._spool.path.parent, made))
-        machine_file.ensure(self._wish.folder)
-        self._spool.publish(sidecar.pack(made, clipped=sum(made.clipped)))
+        made, text = _judged(self._recording(self._spool))
+        self._spool.publish(text)
+        with suppress(CyberHansError):  # a template, which the disk may have no room for
+            machine_file.ensure(self._wish.folder)
         return made
 
     def _recording(self, spool: Spool) -> Recording:
         wish, info, sensor, nominal = self._wish, self._device.info, self.sensor, self.plan.rate_hz
         measured = self._rate() or Rate(nominal, 0.0, 0.0)
+        gaps = tuple(gap for gap in self._intake.gaps if gap.at <= spool.frames)  # a full disk has not the last ones
+        beyond = sum(gap.lost for gap in self._intake.gaps if gap.at > spool.frames)
         return Recording(
             sha256=spool.seal(), samples=spool.samples(), path=spool.path, rate_hz=measured.rate_hz,
             rate_nominal_hz=nominal, rate_uncertainty_hz=measured.uncertainty_hz,
             jitter_s=measured.jitter_s if measured.uncertainty_hz else None,
             machine=wish.machine, session=wish.session or f"{self._start:%Y-%m-%d}", label=wish.label, axes=wish.axes,
             unit=sensor.unit, scale=sensor.scale_numerator / sensor.scale_denominator, full_scale=sensor.full_scale,
-            sensor=sensor.sensor, serial=info.serial, detector_digest=info.detector.hex() if any(info.detector) else "",
+            sensor=sensor.sensor, serial=info.serial, firmware=f"{info.board} {info.firmware}",
+            detector_digest=info.detector.hex() if any(info.detector) else "",
             start_utc=self._start.isoformat(timespec="milliseconds"), speed_rpm=wish.speed_rpm, load=wish.load,
-            notes=wish.notes, synthetic=wish.synthetic, lost_samples=self._intake.lost, gaps=tuple(self._intake.gaps),
+            notes=wish.notes, synthetic=wish.synthetic, lost_samples=self._intake.lost - beyond, gaps=gaps,
             reasons=(*self._reasons, *self._suspicions()),
         )  # fmt: skip
 
@@ -243,6 +257,20 @@ class Recorder:
             yield Reason(f"the device's clock is {abs(off):.1f} % {how} by this computer's: so far off may its rate be")
 
 
+def _judged(made: Recording) -> tuple[Recording, str]:
+    """With its quality, and its sidecar's text. Whatever fails in judging it, the samples are kept, and it is told."""
+    assert made.path
+    clipped = sum(made.clipped)
+    try:
+        judged = assessed(made, earlier(made.path.parent, made))
+        return judged, sidecar.pack(judged, clipped=clipped)
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = Reason(f"its quality could not be judged ({why}): run `cyberhans inspect` on it, and report this")
+        made = replace(made, reasons=(*made.reasons, reason))
+        return made, sidecar.pack(made, clipped=clipped)
+
+
 def _identity(info: Info, sensor: Sensor) -> tuple[object, ...]:
     """What must be the same where samples of a device are to follow those from before it was unplugged."""
     scale = sensor.scale_numerator, sensor.scale_denominator, sensor.unit, sensor.full_scale
@@ -253,7 +281,19 @@ def _ask_sensor(device: Device) -> Sensor:
     if not device.info.tick_hz:
         raise CyberHansError(f"{device.name}: the device sent an INFO with tick_hz 0; build and flash it again")
     sensor = Sensor.unpack(device.request(Request.SENSOR))
+    if impossible := _impossible(sensor):
+        raise CyberHansError(f"{device.name}: the device sent a SENSOR with {impossible}; build and flash it again")
+    return sensor
+
+
+def _impossible(sensor: Sensor) -> str:
     for name in ("rate_mhz", "least_mhz", "scale_numerator", "scale_denominator", "full_scale", "channels"):
         if not getattr(sensor, name):
-            raise CyberHansError(f"{device.name}: the device sent a SENSOR with {name} 0; build and flash it again")
-    return sensor
+            return f"{name} 0"
+    if sensor.full_scale > INT16_MAX:
+        return f"full_scale {sensor.full_scale}, above {INT16_MAX}"
+    if sensor.least_mhz > sensor.most_mhz:
+        return f"least_mhz {sensor.least_mhz} above most_mhz {sensor.most_mhz}"
+    if not sensor.unit.strip() or not sensor.unit.isprintable():
+        return f"unit {sensor.unit!r}"
+    return ""

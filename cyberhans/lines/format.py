@@ -15,6 +15,7 @@ LABEL = r"(?:[A-Za-z_][\w./%° -]*+\s*+[:=]\s*+)?"  # x:0.12, acc_x = 0.12
 BREAK = r"(?:[ \t]*+[,;][ \t]*+|[ \t]++)"
 ALIKE = 0.75  # of the lines learnt from must look the same
 FIXED = 2  # decimals or more, the same number on every line, and zeros at the end: printed with a fixed precision
+LARGEST = 1e38  # that a 32-bit float holds: no sensor tells more
 
 SKIP = "-"  # in place of an axis: not a channel
 
@@ -38,9 +39,10 @@ class LineFormat:
 
     def numbers(self, line: str) -> list[float] | None:
         """What stands in a line, or None if it is damaged: another number of columns, or of decimals where these are
-        fixed, another label, anything but numbers."""
+        fixed, another label, a number beyond LARGEST, anything but numbers."""
         found = self.pattern.fullmatch(line)
-        return [float(number) for number in found.groups()] if found else None
+        numbers = [float(number) for number in found.groups()] if found else []
+        return numbers if numbers and all(abs(number) <= LARGEST for number in numbers) else None
 
 
 @dataclass(frozen=True)
