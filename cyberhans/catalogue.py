@@ -14,6 +14,7 @@ from cyberhans import machine_file, sidecar, wav
 from cyberhans.draft import DRAFT, HIDDEN
 from cyberhans.errors import CyberHansError
 from cyberhans.reason import grade
+from cyberhans.recording import header_hz
 
 DETECTOR = {"detector.json", "model.c"}  # files of a folder that train wrote
 
@@ -127,7 +128,7 @@ def _entry(path: Path, file: str, owner: str, *, described: bool) -> Entry:
     try:
         fields = sidecar.read(path.with_suffix(".json")) if described else {}
         frames, channels, rate = wav.measure(path)
-        if fields.get("channels", channels) != channels or round(fields.get("rate_nominal_hz") or rate) != rate:
+        if fields.get("channels", channels) != channels or header_hz(fields.get("rate_nominal_hz", rate)) != rate:
             problem = "its sidecar is of another file: channels or rate differ"
     except CyberHansError as error:
         problem = str(error).removeprefix(f"{path.parent}{os.sep}")

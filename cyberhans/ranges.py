@@ -20,7 +20,7 @@ def outside(name: str, value: float) -> str:
     low, high = RANGES[name]
     if low <= (abs(value) if name == "scale" else value) <= high:
         return ""
-    return f"must be {low:g} to {high:g}{', or below zero' if name == 'scale' else ''}"
+    return f"must be {low:g} to {high:g}{', in magnitude' if name == 'scale' else ''}"
 
 
 def writable(text: str) -> bool:

@@ -44,7 +44,8 @@ class Recording:
     """What one sensor said about one machine. value in `unit` = sample * scale + offset.
 
     samples      int16 (n, channels), C-contiguous, n >= 1
-    rate_hz      measured sample frames per second; rate_nominal_hz is what the sensor was set to (0: the same, rounded)
+    rate_hz      measured sample frames per second
+    rate_nominal_hz  what the sensor was set to; 0: rate_hz in whole Hz, or rate_hz where that is more than 1 % off
     segment_len  sample frames that follow one another without a gap; 0 means all of them. The last may be shorter
     label        "normal", "anomaly" or "unknown"
     full_scale   magnitude of a sample (in LSB, 1 to 32767) at which the sensor saturates
@@ -109,7 +110,8 @@ class Recording:
         self._check_gaps()
         self._default("axes", tuple(f"c{c}" for c in range(self.channels)))
         self._check_range("rate_hz")
-        self._default("rate_nominal_hz", float(max(1, round(self.rate_hz))))
+        whole = float(header_hz(self.rate_hz))
+        self._default("rate_nominal_hz", whole if abs(self.rate_hz / whole - 1) <= RATE_TOLERANCE else self.rate_hz)
         object.__setattr__(self, "segment_len", min(self.segment_len or self.frames, self.frames))
         self._check_stated()
 
@@ -268,6 +270,11 @@ def refuse_bad(recording: Recording) -> list[Reason]:
     return reasons
 
 
+def header_hz(rate_nominal_hz: float) -> int:
+    """What the WAV header of a recording says: whole Hz, and at least 1."""
+    return max(1, round(rate_nominal_hz))
+
+
 def load_recording(path: str | Path) -> Recording:
     """Read an int16 PCM WAV and, where there is one, the JSON sidecar beside it (name.json).
 
@@ -281,7 +288,7 @@ def load_recording(path: str | Path) -> Recording:
         raise CyberHansError(
             f"{path.name}: has {samples.shape[1]} channels, its sidecar says otherwise; mend the .json"
         )
-    if fields.get("rate_nominal_hz") and round(fields["rate_nominal_hz"]) != rate:
+    if header_hz(fields.get("rate_nominal_hz", rate)) != rate:
         raise CyberHansError(
             f"{path.name}: header says {rate} Hz, rate_nominal_hz of its sidecar differs; mend the .json"
         )
@@ -301,7 +308,7 @@ def save_recording(recording: Recording, where: str | Path | Draft) -> Recording
     path = where.path if isinstance(where, Draft) else Path(where)
     if path.suffix.lower() != ".wav":
         raise CyberHansError(f"{path}: recordings are saved as .wav; name it {path.with_suffix('.wav').name}")
-    content = wav.pack(recording.samples, round(recording.rate_nominal_hz))
+    content = wav.pack(recording.samples, header_hz(recording.rate_nominal_hz))
     reasons = recording.reasons or (() if recording.profile else tuple(check(recording)))
     saved = dataclasses.replace(
         recording, path=path, sha256=hashlib.sha256(content).hexdigest(), first_frame=0, reasons=reasons

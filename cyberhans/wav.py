@@ -19,6 +19,7 @@ from cyberhans.errors import CyberHansError
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 HEADER_BYTES = 44  # of the files written here
+MOST_CHANNELS = 255  # as many as a device can say it has
 HEAD = 4096  # bytes, within which `data` begins
 MEND = "convert it to 16-bit PCM, e.g. sox IN.wav -b 16 -e signed-integer OUT.wav"
 
@@ -102,7 +103,7 @@ def _format(path: Path, chunk: bytes) -> tuple[int, int]:
     if tag != PCM or bits != 16:
         kind = {PCM: f"{bits}-bit PCM", FLOAT: f"{bits}-bit float"}.get(tag, f"format {tag}")
         raise CyberHansError(f"{path}: is {kind}; {MEND}")
-    if channels < 1 or rate < 1:
+    if not 1 <= channels <= MOST_CHANNELS or rate < 1:
         raise CyberHansError(f"{path}: header says {channels} channels at {rate} Hz; {MEND}")
     return channels, rate
 
@@ -123,6 +124,10 @@ def opened(path: Path) -> io.FileIO:
 
 def header(channels: int, rate: int, size: int) -> bytes:
     """The 44 bytes before `size` bytes of samples."""
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise CyberHansError(f"{channels} channels: a recording has 1 to {MOST_CHANNELS}; take some of them")
+    if not 1 <= rate <= 0xFFFFFFFF // (2 * channels):
+        raise CyberHansError(f"{channels} channels at {rate} Hz do not fit a WAV file's header; state the true rate")
     if size > 0xFFFFFFFF - 36:
         raise CyberHansError(f"{size} bytes of samples do not fit a WAV file (4 GiB); save it in parts")
     return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, PCM, channels, rate,
