@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-GRADES = ("good", "warning", "failed")
-
 
 class Reason(str):
     """What is wrong, where (channel, time), how to mend it. `fatal`: training refuses the recording; else it warns."""

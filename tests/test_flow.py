@@ -82,6 +82,31 @@ class Resetting(Fake):
         yield from super().__call__(packet)
 
 
+class Deaf(Fake):
+    """One CREDIT never comes to it. idle_s: how long it had none."""
+
+    idle_s, credits, ended = 0.0, 0, 0.0
+
+    def __call__(self, packet: Packet) -> Iterable[Packet]:
+        if packet.type == Request.CREDIT:
+            self.credits += 1
+            if self.credits == 2:
+                return
+            self.idle_s = max(self.idle_s, time.monotonic() - self.ended)
+        yield from super().__call__(packet)
+        self.ended = time.monotonic()
+
+
+@pytest.mark.slow
+def test_a_credit_that_was_lost_is_given_again_before_a_ring_is_full(tmp_path: Path) -> None:
+    """The smallest ring of a board, microbit's, holds 0.56 s."""
+    fake = Deaf()
+    with fake_device(fake) as url:
+        done = record(url, tmp_path, 3.0)
+    assert fake.credits > 4 and fake.idle_s < 0.3, fake.idle_s
+    assert done.recording.frames == 3 * RATE_HZ
+
+
 @pytest.mark.slow
 def test_a_device_that_begins_anew_while_its_port_stays_has_no_clock_that_jumps(tmp_path: Path) -> None:
     with fake_device(Resetting()) as url:

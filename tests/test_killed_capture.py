@@ -11,18 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sketch
 from counts import full
 from source import playing, source, wrong
 from test_capture import drafts
 
+from cyberhans.recording import load_recording
 from cyberhans.sidecar import read
 
 RATE_HZ, SECONDS = 26_667.0, 0.3
 
 
-def begin(url: str, out: Path) -> subprocess.Popen[bytes]:
+def begin(url: str, out: Path, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "cyberhans.cli", "capture", "--device", url, "--machine", "m", "--label", "normal",
-               "--seconds", str(SECONDS), "--out", str(out), "--no-live", "--json"]  # fmt: skip
+               "--seconds", str(SECONDS), "--out", str(out), "--no-live", "--json", *more]  # fmt: skip
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -56,3 +58,25 @@ def test_killed_at_any_moment_it_leaves_whole_files_or_none(
     assert json.loads(done)["samples"] == round(RATE_HZ * SECONDS) == first["samples"], err
     assert whole(out, played) == len(list(out.rglob("*.json"))) >= 2 and drafts(out) == []
     record_property("total captures killed, all files whole", times)
+
+
+@pytest.mark.slow
+def test_lines_killed_at_any_moment_leave_whole_files_or_none(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    chance, times, lines = random.Random(0), full(4, 50), ("--lines", "--unit", "g")
+    with sketch.running(rate_hz=2000.0, burst_s=0.01) as (url, _):
+        begun = time.monotonic()
+        assert begin(url, tmp_path, *lines).communicate(timeout=60)[0]
+        lasts = time.monotonic() - begun
+        for _ in range(times):
+            child = begin(url, tmp_path, *lines)
+            time.sleep(chance.uniform(0.6 * lasts, 1.1 * lasts))
+            child.kill()
+            child.communicate()
+            assert all(load_recording(path).frames for path in tmp_path.rglob("*.wav"))
+        done, err = begin(url, tmp_path, *lines).communicate(timeout=60)
+    assert json.loads(done)["samples"] > 0, err
+    assert drafts(tmp_path) == []
+    assert len(list(tmp_path.rglob("*.wav"))) == len(list(tmp_path.rglob("*.json"))) >= 2
+    record_property("total line captures killed, all files whole", times)

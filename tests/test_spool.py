@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -74,7 +75,8 @@ def test_what_a_killed_one_left_is_swept_away(tmp_path: Path) -> None:
 
 
 def test_what_was_complete_is_finished(tmp_path: Path) -> None:
-    killed(tmp_path, "s.seal()\nwav.write_whole(s.path.with_suffix('.json'), b'{}')")
+    text = 'f\'{{"sha256": "{s.seal()}"}}\'.encode()'
+    killed(tmp_path, f"wav.write_whole(s.path.with_suffix('.json'), {text})")
     assert files(tmp_path) == [".a.wav.draft", "a.json"]
     Spool(tmp_path, "b", 2, 1000).discard()
     assert files(tmp_path) == ["a.json", "a.wav"]
@@ -105,15 +107,15 @@ class Disk(FileIO):
 
 def test_on_a_full_disk_what_there_is_becomes_a_whole_recording(tmp_path: Path) -> None:
     spool = Spool(tmp_path, "a", 2, 1000)
-    spool._file.close()
-    spool._file = Disk(spool._draft, "r+")
-    spool._file.seek(wav.HEADER_BYTES)
+    spool._draft.file.close()
+    spool._draft.file = Disk(spool._draft.hidden, "r+")
+    spool._draft.file.seek(wav.HEADER_BYTES)
     many = np.tile(SAMPLES, (100, 1))
     spool.add(many)
     with pytest.raises(Full, match="No space left"):
         spool.add(many)
     assert spool.frames == len(many) - SPARE // 4
-    assert spool._draft.stat().st_size == wav.HEADER_BYTES + 4 * spool.frames <= Disk.room - SPARE
+    assert spool._draft.hidden.stat().st_size == wav.HEADER_BYTES + 4 * spool.frames <= Disk.room - SPARE
     digest = spool.seal()
     samples, _, content = wav.read(spool.publish("{}"))
     assert (samples == many[: spool.frames]).all() and digest == hashlib.sha256(content).hexdigest()
@@ -122,8 +124,8 @@ def test_on_a_full_disk_what_there_is_becomes_a_whole_recording(tmp_path: Path) 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_disk_that_is_full_from_the_start_keeps_no_draft(tmp_path: Path) -> None:
     spool = Spool(tmp_path, "a", 2, 1000)
-    spool._file.close()
-    spool._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
+    spool._draft.file.close()
+    spool._draft.file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
     with pytest.raises(Full, match="No space left"):
         spool.add(SAMPLES)
     assert spool.frames == 0
@@ -140,10 +142,10 @@ def test_interrupted_while_it_appears_it_is_there_whole_or_not_at_all(
 
     spool = Spool(tmp_path, "a", 2, 1000)
     spool.add(SAMPLES)
-    spool.seal()
+    text = json.dumps({"sha256": spool.seal()})
     with monkeypatch.context() as patched:
         patched.setattr(wav, when, interrupt)
         with pytest.raises(KeyboardInterrupt):
-            spool.publish("{}")
+            spool.publish(text)
     spool.discard()
     assert files(tmp_path) == (["a.json", "a.wav"] if when == "settle_folder" else [])

@@ -38,7 +38,8 @@ class Flow:
         self._intake, self._plan, self._end = intake, plan, plan.frames
         self._device: Device | None = None
         self._stopping = self._confirmed = False
-        self._questions: set[int] = set()  # numbers of those about this stream
+        self._questions: dict[int, int] = {}  # numbers of those about this stream, and the credit that each gave
+        self._credited = 0  # what the device has certainly got of it
         self._unanswered = 0
         self._asked = self._heard = 0.0
         self._overruns = 0  # as the device told last, unless it is to be ended early
@@ -55,6 +56,7 @@ class Flow:
         """The device is back: if it still runs this stream, go on with it."""
         self._device, self.state = device, State.RUNNING
         self._questions.clear()
+        self._credited = 0
         self._unanswered, self._heard = 0, time.monotonic()
         self._ask(self._heard)
 
@@ -93,6 +95,7 @@ class Flow:
         if isinstance(answer, Nak):
             self._refused(answer)
         else:
+            self._credited = max(self._credited, self._questions[packet.seq])
             self._told(answer, now)
 
     def _told(self, capturing: Capturing, now: float) -> None:
@@ -115,14 +118,16 @@ class Flow:
         self.state = State.ANOTHER
 
     def _keep_going(self, now: float) -> None:
-        """New credit when half of it is used; else a question where an answer is missing, or all is quiet."""
+        """New credit when half of it is used; else a question where an answer is missing, or all is quiet. That samples
+        come does not show that a credit did not get lost; only its reply does."""
         intake = self._intake
         if not self._stopping and intake.granted < min(self._end, intake.seen + self._plan.flight // 2):
             intake.grant(min(self._end, intake.seen + self._plan.flight))
             self._ask(now)
-        elif now - self._asked > (AGAIN_SECONDS if self._unanswered else QUIET_SECONDS) and (
-            self._unanswered or now - self._heard > QUIET_SECONDS
-        ):
+        elif self._unanswered or self._credited < intake.granted:
+            if now - self._asked > AGAIN_SECONDS:
+                self._ask(now)
+        elif now - max(self._asked, self._heard) > QUIET_SECONDS:
             self._ask(now)
         if self._unanswered > PATIENCE:
             self.state = State.SILENT
@@ -137,7 +142,7 @@ class Flow:
         else:
             wanted = Capture(stream.number, plan.rate_mhz, self._end - stream.base, until, plan.channels, 0, 0)
             seq = self._device.send(Request.CAPTURE, wanted.pack())
-        self._questions.add(seq)
+        self._questions[seq] = intake.granted
         self._asked, self._unanswered = now, self._unanswered + 1
 
     def _ending(self, now: float) -> list[Block]:

@@ -48,8 +48,8 @@ class Wish:
         if self.speed_rpm is not None and not 0 < self.speed_rpm < math.inf:
             raise CyberHansError(f"--speed {self.speed_rpm:g}: must be above 0, in 1/min; leave it out if nobody knows")
         for name in ("session", "load", "notes"):
-            _refuse_unwritable(name, getattr(self, name))
-        _refuse_unwritable("axes", ",".join(self.axes))
+            refuse_unwritable(name, getattr(self, name))
+        refuse_unwritable("axes", ",".join(self.axes))
         named = [axis for axis in self.axes if axis != LEFT_OUT]
         if not all(self.axes) or len(set(named)) < len(named):
             raise CyberHansError(f"--axes {','.join(self.axes)}: give each channel a name of its own")
@@ -128,8 +128,8 @@ def _wire(frames: int, channels: int) -> int:
 
 def _refuse_rate(sensor: Sensor, rate_hz: float) -> None:
     if not sensor.least_mhz <= rate_hz * 1000 <= sensor.most_mhz:
-        raise CyberHansError(f"--rate {rate_hz:g}: {sensor.sensor or 'the sensor'} has {_range(sensor)}; "
-                             "ask for a rate within")  # fmt: skip
+        mend = "leave out --rate" if sensor.least_mhz == sensor.most_mhz else "ask for a rate within"
+        raise CyberHansError(f"--rate {rate_hz:g}: {sensor.sensor or 'the sensor'} has {_range(sensor)}; {mend}")
     if rate_hz * 1000 < LEAST_MHZ:
         raise CyberHansError(f"--rate {rate_hz:g}: a WAV file holds no rate below 1 Hz; give --rate 1 or more")
 
@@ -152,7 +152,7 @@ def _refuse_beyond_line(sensor: Sensor, info: Info, channels: int, rate_mhz: int
     )
 
 
-def _refuse_unwritable(name: str, text: str) -> None:
+def refuse_unwritable(name: str, text: str) -> None:
     """A command line may bring bytes that are no text, which no sidecar can hold."""
     try:
         text.encode()

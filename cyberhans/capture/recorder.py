@@ -215,8 +215,8 @@ class Recorder:
         """The device has forgotten the stream: how long it was away only this computer's clock tells."""
         self._flush()
         self._interrupted = True
-        away = time.monotonic() - self._flow.last_heard
-        base = self._intake.next + max(1, round(away * self.plan.rate_hz))  # never two streams without a gap
+        away_s = time.monotonic() - self._flow.last_heard
+        base = self._intake.next + max(1, round(away_s * self.plan.rate_hz))  # something is missing, in any case
         if base >= self.plan.frames:
             self._hand_on(self._intake.end(self.plan.frames, counted=False))
             self._flow.state = State.DONE

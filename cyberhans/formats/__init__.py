@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from cyberhans import machine_file, quality
+from cyberhans.draft import sweep
 from cyberhans.errors import CyberHansError
 from cyberhans.formats import csv, dcase, edge_impulse, matlab, place
 from cyberhans.formats.signal import Asked, assemble
@@ -50,6 +51,7 @@ def load_foreign(path: Path, asked: Asked, name: str = "") -> tuple[Recording, f
 def import_recording(path: Path, out: Path, asked: Asked, name: str = "") -> dict[str, Any]:
     """Write a foreign file as a recording into OUT/MACHINE/, whole or not at all; gives a row that tells of it."""
     recording, error, notes = load_foreign(path, asked, name)
+    sweep(place.imported(out, recording, "").parent)
     target = place.fresh(place.imported(out, recording, _plain(path, recording)))
     place.fresh(target.with_suffix(".json"))
     known = machine_file.load(target.parent).axes
