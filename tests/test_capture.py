@@ -26,6 +26,8 @@ from cyberhans.errors import CyberHansError
 from cyberhans.ports import find
 from cyberhans.recording import load_recording, save_recording
 
+pytestmark = pytest.mark.slow  # in real time, all of it together
+
 RATE_HZ = 20_000.0
 
 

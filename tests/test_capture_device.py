@@ -17,6 +17,8 @@ from cyberhans.core import firmware_dir
 from cyberhans.device import Refused, open_device
 from cyberhans.messages import Capture, Capturing, Credit, Mode, Refusal, Request, Sensor
 
+pytestmark = pytest.mark.slow  # in real time, all of it together
+
 
 @pytest.fixture
 def on() -> Iterator[Receiver]:

@@ -23,6 +23,8 @@ from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, R
 from cyberhans.protocol import Packet
 from cyberhans.recording import load_recording
 
+pytestmark = pytest.mark.slow  # in real time, all of it together
+
 TICK_HZ, RATE_HZ, STEP = 1_000_000, 4000.0, 40
 SENSOR = Sensor(4_000_000, 4_000_000, 4_000_000, 1, 2048, 0, 4096, 32_000, 1, 0, "g", "fake")
 

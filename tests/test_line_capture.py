@@ -27,6 +27,8 @@ from cyberhans.lines.capture import CapturedLines, LineWish, MakeView, Rows, cap
 from cyberhans.recording import load_recording
 from cyberhans.spool import Spool
 
+pytestmark = pytest.mark.slow  # in real time, all of it together
+
 Recorded = Callable[..., CapturedLines]
 CLAIMED = 1000.0
 NEAR = 20  # lines: as many as come together

@@ -23,6 +23,8 @@ from cyberhans.errors import CyberHansError
 from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, Refusal, Request
 from cyberhans.protocol import Decoder, Packet
 
+pytestmark = pytest.mark.slow  # in real time, all of it together
+
 RATE = 26_667
 ON_ITS_WAY = 4096 + 16_384  # bytes that the port and a pty hold, roughly
 LATENCY_S, BLOCK = 20e-6, 85  # firmware/boards/native/source.c; sample frames of three channels

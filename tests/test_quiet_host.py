@@ -18,6 +18,8 @@ from cyberhans.device import Device, open_device
 from cyberhans.messages import Event, Mode, Verdict
 from cyberhans.protocol import Packet
 
+pytestmark = pytest.mark.slow  # in real time, all of it together
+
 ROOT = Path(__file__).parent.parent
 
 
