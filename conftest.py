@@ -52,9 +52,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     absent = not (real_recordings() / "manifest.csv").exists()
     for item in items:
-        if "emulator" in item.keywords and (lacking := missing_for(item)):
+        if item.get_closest_marker("emulator") and (lacking := missing_for(item)):
             item.add_marker(pytest.mark.skip(reason=lacking))
-        if absent and "recordings" in item.keywords:
+        if absent and item.get_closest_marker("recordings"):
             item.add_marker(pytest.mark.skip(reason="real recordings absent: set CYBERHANS_RECORDINGS"))
 
 

@@ -14,6 +14,9 @@ from cyberhans import machine_file, sidecar, wav
 from cyberhans.draft import DRAFT, HIDDEN
 from cyberhans.errors import CyberHansError
 from cyberhans.reason import grade
+from cyberhans.recording import header_hz
+
+DETECTOR = {"detector.json", "model.c"}  # files of a folder that train wrote
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,10 @@ def _folders(folder: Path, unread: list[OSError]) -> Iterator[tuple[Path, list[s
 
 
 def _entries(top: Path, parent: Path, names: Sequence[str]) -> Iterator[Entry]:
-    """One for each WAV file, and for each JSON file without one."""
+    """One for each WAV file, and for each JSON file without one; none in a detector's folder."""
     there = set(names)
+    if there >= DETECTOR:
+        return
     for name in (name for name in names if not name.startswith(HIDDEN)):
         stem, suffix = os.path.splitext(name)
         file = _shown(top, parent / name)
@@ -123,7 +128,7 @@ def _entry(path: Path, file: str, owner: str, *, described: bool) -> Entry:
     try:
         fields = sidecar.read(path.with_suffix(".json")) if described else {}
         frames, channels, rate = wav.measure(path)
-        if fields.get("channels", channels) != channels or round(fields.get("rate_nominal_hz") or rate) != rate:
+        if fields.get("channels", channels) != channels or header_hz(fields.get("rate_nominal_hz", rate)) != rate:
             problem = "its sidecar is of another file: channels or rate differ"
     except CyberHansError as error:
         problem = str(error).removeprefix(f"{path.parent}{os.sep}")

@@ -6,8 +6,8 @@ import contextlib
 import hashlib
 import os
 import sys
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from cyberhans import machine_file, sidecar, wav
 from cyberhans.errors import CyberHansError
@@ -25,12 +25,15 @@ class Draft:
     Made by reserved() or draft_of(). Raises CyberHansError where nothing can be written.
     """
 
-    def __init__(self, path: Path, hidden: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, hidden: Path, file: FileIO) -> None:
         self.path, self.hidden, self.file = path, hidden, file
 
     def write(self, data: bytes) -> None:
+        """All of it: nothing waits in a buffer, so that closing the file writes nothing."""
+        rest = memoryview(data)
         try:
-            self.file.write(data)
+            while rest:
+                rest = rest[self.file.write(rest) :]
         except OSError as error:
             raise unwritable(self.hidden, error) from None
 
@@ -56,12 +59,11 @@ class Draft:
         return self.path
 
     def discard(self) -> None:
-        """Leave nothing behind, unless it was published."""
+        """Leave nothing behind, unless it was published, or was interrupted when its sidecar was there already."""
         if not self.file.closed:
-            with contextlib.suppress(OSError):  # what a full disk has not taken
-                self.file.close()
             with contextlib.suppress(OSError):
-                self.hidden.unlink()
+                _tidy(self.hidden, self.file)
+            self.file.close()
 
 
 def reserved(folder: Path, name: str) -> Draft:
@@ -85,17 +87,21 @@ def draft_of(path: Path) -> Draft:
 def sweep(folder: Path) -> None:
     """Finish or remove what was left by programs that were killed; those that still run keep theirs."""
     for hidden in folder.glob(f"{HIDDEN}*.wav{DRAFT}"):
-        with contextlib.suppress(OSError), hidden.open("r+b") as file:
-            if not _lock(file):
-                continue
-            path = folder / hidden.name.removeprefix(HIDDEN).removesuffix(DRAFT)
-            for whole in (path.with_suffix(".json"), folder / machine_file.NAME):
-                for rest in wav.drafts(whole):
-                    rest.unlink()
-            if _complete(path.with_suffix(".json"), file):
-                os.replace(hidden, path)
-            else:
-                hidden.unlink()
+        with contextlib.suppress(OSError), hidden.open("r+b", buffering=0) as file:
+            if _lock(file):
+                _tidy(hidden, file)
+
+
+def _tidy(hidden: Path, file: FileIO) -> None:
+    """Make whole a draft whose sidecar is there, which appears when all samples are on the disk; remove another."""
+    path = hidden.with_name(hidden.name.removeprefix(HIDDEN).removesuffix(DRAFT))
+    for whole in (path.with_suffix(".json"), path.with_name(machine_file.NAME)):
+        for rest in wav.drafts(whole):
+            rest.unlink()
+    if _complete(path.with_suffix(".json"), file):
+        os.replace(hidden, path)
+    else:
+        hidden.unlink()
 
 
 def unwritable(path: Path, error: OSError) -> CyberHansError:
@@ -110,7 +116,7 @@ def _opened(path: Path, *, fresh: bool) -> Draft | None:
         sweep(path.parent)
         if fresh and (path.exists() or path.with_suffix(".json").exists()):
             return None
-        file = hidden.open("x+b")
+        file = hidden.open("x+b", buffering=0)
     except OSError as error:
         if isinstance(error, FileExistsError) and path.parent.is_dir():
             return None
@@ -121,7 +127,7 @@ def _opened(path: Path, *, fresh: bool) -> Draft | None:
     return None  # another program swept it away before it was locked
 
 
-def _complete(sidecar_path: Path, file: BinaryIO) -> bool:
+def _complete(sidecar_path: Path, file: FileIO) -> bool:
     """Whether the sidecar that is there is of this draft."""
     with contextlib.suppress(CyberHansError):
         told = sidecar.read(sidecar_path).get("sha256")
@@ -129,16 +135,15 @@ def _complete(sidecar_path: Path, file: BinaryIO) -> bool:
     return False
 
 
-def _digest(file: BinaryIO) -> str:
+def _digest(file: FileIO) -> str:
     digest = hashlib.sha256()
-    file.flush()
     file.seek(0)
     while part := file.read(PORTION):
         digest.update(part)
     return digest.hexdigest()
 
 
-def _lock(file: BinaryIO) -> bool:
+def _lock(file: FileIO) -> bool:
     """Whether no other process has this file locked; it is then, until it is closed or its process ends."""
     if sys.platform == "win32":
         return True  # there a file that is open cannot be renamed or removed

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cyberhans.errors import CyberHansError
-from cyberhans.wav import write_whole
+from cyberhans.wav import content, write_whole
 
 NAME = "machine.toml"
 FOLDER = re.compile(r"\w(?:[\w .+-]{0,98}\w)?")  # a folder's name on any system
@@ -70,12 +70,12 @@ def load(folder: str | Path) -> Machine:
     """What is known about the machine of a folder; nothing if it has no machine.toml. An unknown key is an error."""
     path = Path(folder) / NAME
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        fields = tomllib.loads(content(path).decode())
     except (FileNotFoundError, NotADirectoryError):
         return Machine()
     except OSError as error:
         raise CyberHansError(f"{path}: {error.strerror}") from None
-    except ValueError as error:  # not TOML, or not UTF-8
+    except (RecursionError, ValueError) as error:  # nested without end; not TOML, or not UTF-8
         raise CyberHansError(f"{path}: not TOML ({error}); mend or remove it") from None
     _refuse_unknown(path, fields, KEYS, "")
     checked = {key: _checked(path, key, value) for key, value in fields.items()}

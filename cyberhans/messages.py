@@ -51,7 +51,7 @@ class Refusal(enum.IntEnum):
     INDEX = 4  # not the expected sample index, which `detail` tells
     FILE = 5  # no host files on this board, no such file, or reading it failed
     CORE = 6  # the core returned an error, which `detail` tells
-    RATE = 7  # the sensor has no such rate, or the line does not carry it; `detail`: the nearest possible, 1/1000 Hz
+    RATE = 7  # the sensor has no such rate, or the line does not carry it; `detail`: the nearest, 1/1000 Hz
     CHANNELS = 8  # the sensor has not so many channels; `detail`: how many it has
 
 

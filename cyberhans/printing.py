@@ -65,9 +65,10 @@ def progress(done: int, of: int, what: str) -> None:
         typer.echo(f"\r\033[K{f'{done}/{of} {what}' if done < of else ''}", nl=False, err=True)
 
 
-def print_failure(error: Exception) -> None:
-    """One line: what is wrong, where, how to mend it."""
-    typer.echo(f"cyberhans: {' '.join(_cause(error).split())}", err=True)
+def print_failure(error: Exception, file: object = "") -> None:
+    """One line: what is wrong, where, how to mend it. file: what was read; an expected failure names it itself."""
+    where = "" if isinstance(error, CyberHansError) or not file else f"{file}: "
+    typer.echo(f"cyberhans: {where}{' '.join(_cause(error).split())}", err=True)
 
 
 def _cause(error: Exception) -> str:

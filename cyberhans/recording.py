@@ -17,6 +17,7 @@ from cyberhans import sidecar, wav
 from cyberhans.draft import Draft, draft_of
 from cyberhans.errors import CyberHansError
 from cyberhans.profile import Profile
+from cyberhans.ranges import RANGES, outside, writable
 from cyberhans.reason import Reason, grade
 from cyberhans.spec import Spec
 
@@ -43,7 +44,8 @@ class Recording:
     """What one sensor said about one machine. value in `unit` = sample * scale + offset.
 
     samples      int16 (n, channels), C-contiguous, n >= 1
-    rate_hz      measured sample frames per second; rate_nominal_hz is what the sensor was set to (0: the same, rounded)
+    rate_hz      measured sample frames per second
+    rate_nominal_hz  what the sensor was set to; 0: rate_hz in whole Hz, or rate_hz where that is more than 1 % off
     segment_len  sample frames that follow one another without a gap; 0 means all of them. The last may be shorter
     label        "normal", "anomaly" or "unknown"
     full_scale   magnitude of a sample (in LSB, 1 to 32767) at which the sensor saturates
@@ -99,24 +101,36 @@ class Recording:
             raise CyberHansError(f"{self.name}: samples must be a C-contiguous int16 array (frames, channels)")
         if self.samples.size == 0:
             raise CyberHansError(f"{self.name}: holds no samples; record again")
-        if not (math.isfinite(self.rate_hz) and self.rate_hz > 0):
-            raise CyberHansError(f"{self.name}: rate {self.rate_hz} Hz; state the measured rate, a number above 0")
         if self.label not in LABELS:
             raise CyberHansError(f"{self.name}: label {self.label!r}: choose {', '.join(LABELS)}")
         if not 1 <= self.full_scale <= 32767:
             raise CyberHansError(f"{self.name}: full_scale {self.full_scale}: must be 1 to 32767 (LSB)")
-        if not 0 <= self.segment_period_s < math.inf:
-            raise CyberHansError(f"{self.name}: segment_period_s {self.segment_period_s}: must be 0 or more seconds")
         if self.axes and len(self.axes) != self.channels:
             raise CyberHansError(f"{self.name}: {len(self.axes)} axes named for {self.channels} channels")
         self._check_gaps()
         self._default("axes", tuple(f"c{c}" for c in range(self.channels)))
-        self._default("rate_nominal_hz", float(max(1, round(self.rate_hz))))
+        self._check_range("rate_hz")
+        whole = float(header_hz(self.rate_hz))
+        self._default("rate_nominal_hz", whole if abs(self.rate_hz / whole - 1) <= RATE_TOLERANCE else self.rate_hz)
         object.__setattr__(self, "segment_len", min(self.segment_len or self.frames, self.frames))
+        self._check_stated()
 
     def _default(self, field: str, value: object) -> None:
         if not getattr(self, field):
             object.__setattr__(self, field, value)
+
+    def _check_stated(self) -> None:
+        for name in RANGES:
+            self._check_range(name)
+        texts = [(name, getattr(self, name)) for name in sidecar.TEXTS] + [("axes", axis) for axis in self.axes]
+        for name, text in texts:
+            if not writable(text):
+                raise CyberHansError(f"{self.name}: {name} {text!a} is no text that UTF-8 holds; write it anew")
+
+    def _check_range(self, name: str) -> None:
+        value = getattr(self, name)
+        if value is not None and (fault := outside(name, value)):
+            raise CyberHansError(f"{self.name}: {name} {value:g}: {fault}")
 
     def _check_gaps(self) -> None:
         places = [gap.at for gap in self.gaps]
@@ -256,6 +270,11 @@ def refuse_bad(recording: Recording) -> list[Reason]:
     return reasons
 
 
+def header_hz(rate_nominal_hz: float) -> int:
+    """What the WAV header of a recording says: whole Hz, and at least 1."""
+    return max(1, round(rate_nominal_hz))
+
+
 def load_recording(path: str | Path) -> Recording:
     """Read an int16 PCM WAV and, where there is one, the JSON sidecar beside it (name.json).
 
@@ -269,7 +288,7 @@ def load_recording(path: str | Path) -> Recording:
         raise CyberHansError(
             f"{path.name}: has {samples.shape[1]} channels, its sidecar says otherwise; mend the .json"
         )
-    if fields.get("rate_nominal_hz") and round(fields["rate_nominal_hz"]) != rate:
+    if header_hz(fields.get("rate_nominal_hz", rate)) != rate:
         raise CyberHansError(
             f"{path.name}: header says {rate} Hz, rate_nominal_hz of its sidecar differs; mend the .json"
         )
@@ -289,7 +308,7 @@ def save_recording(recording: Recording, where: str | Path | Draft) -> Recording
     path = where.path if isinstance(where, Draft) else Path(where)
     if path.suffix.lower() != ".wav":
         raise CyberHansError(f"{path}: recordings are saved as .wav; name it {path.with_suffix('.wav').name}")
-    content = wav.pack(recording.samples, round(recording.rate_nominal_hz))
+    content = wav.pack(recording.samples, header_hz(recording.rate_nominal_hz))
     reasons = recording.reasons or (() if recording.profile else tuple(check(recording)))
     saved = dataclasses.replace(
         recording, path=path, sha256=hashlib.sha256(content).hexdigest(), first_frame=0, reasons=reasons

@@ -21,6 +21,7 @@ LOADABLE_FEATURES = 127  # emlearn's loadable trees take no more
 SIZES = ("tiny", "small", "full")
 TINY_CHANNELS = 3
 WINDOWS_S = (2.0, 0.2, 0.1)
+RATES_HZ = (100, 100_000)
 LEAST_IN_SEGMENT = 15  # windows
 MOST_OF_SEVERAL = 512  # samples in a frame of a stream of several channels
 LONGEST_FRAME = {"tiny": 256, "small": 512, "full": 1024}
@@ -41,7 +42,13 @@ def _check(name: str, value: float, low: float, high: float, unit: str) -> None:
 
 
 def check_rate(rate_hz: float) -> None:
-    _check("rate", rate_hz, 100, 100_000, "Hz")
+    _check("rate", rate_hz, *RATES_HZ, "Hz")
+
+
+def _measured(rate_hz: float) -> float:
+    """A rate up to 1 % outside the range counts as its end: what is set to 100 Hz may well measure 99.9996."""
+    nearest = min(max(rate_hz, RATES_HZ[0]), RATES_HZ[1])
+    return nearest if abs(rate_hz / nearest - 1) <= 0.01 else rate_hz
 
 
 def check_length(length: int) -> None:
@@ -218,6 +225,7 @@ def design(size: str, rate_hz: float, channels: int, segment_len: int) -> Spec:
         raise CyberHansError(f"spec {size!r}: choose auto, {', '.join(SIZES)} or a TOML file")
     if size == "tiny" and channels > TINY_CHANNELS:
         raise CyberHansError(f"spec tiny: at most {TINY_CHANNELS} channels, the stream has {channels}; take small")
+    rate_hz = _measured(rate_hz)
     check_rate(rate_hz)
     seconds = next((s for s in WINDOWS_S if segment_len >= LEAST_IN_SEGMENT * s * rate_hz), WINDOWS_S[-1])
     window = min(segment_len, MAX_WINDOW, max(1024, round(seconds * rate_hz)))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +19,7 @@ from cyberhans.errors import CyberHansError
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 HEADER_BYTES = 44  # of the files written here
+MOST_CHANNELS = 255  # as many as a device can say it has
 HEAD = 4096  # bytes, within which `data` begins
 MEND = "convert it to 16-bit PCM, e.g. sox IN.wav -b 16 -e signed-integer OUT.wav"
 
@@ -23,14 +27,14 @@ MEND = "convert it to 16-bit PCM, e.g. sox IN.wav -b 16 -e signed-integer OUT.wa
 def read(path: Path) -> tuple[NDArray[np.int16], int, bytes]:
     """Samples int16 (n, channels), the header's rate in Hz, and the file's bytes."""
     try:
-        content = path.read_bytes()
+        whole = content(path)
     except OSError as error:
         raise CyberHansError(f"{path}: {error.strerror}; give a WAV file") from None
-    if not content:
+    if not whole:
         raise CyberHansError(f"{path}: the file is empty; record it again")
-    if len(content) < 12 or content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+    if len(whole) < 12 or whole[:4] != b"RIFF" or whole[8:12] != b"WAVE":
         raise CyberHansError(f"{path}: not a WAV file (no RIFF/WAVE header); {MEND}")
-    chunks = dict(_chunks(path, content))
+    chunks = dict(_chunks(path, whole))
     if b"fmt " not in chunks or b"data" not in chunks:
         raise CyberHansError(f"{path}: truncated: no format or no data in it; copy or record it again")
     channels, rate = _format(path, chunks[b"fmt "])
@@ -39,21 +43,21 @@ def read(path: Path) -> tuple[NDArray[np.int16], int, bytes]:
         raise CyberHansError(f"{path}: truncated: its data ends within a sample frame; copy or record it again")
     if not data:
         raise CyberHansError(f"{path}: holds no samples; record it again")
-    return np.frombuffer(data, "<i2").astype(np.int16, copy=False).reshape(-1, channels), rate, content
+    return np.frombuffer(data, "<i2").astype(np.int16, copy=False).reshape(-1, channels), rate, whole
 
 
 def measure(path: Path) -> tuple[int, int, int]:
     """Sample frames, channels and rate in Hz, from the header alone: no sample is read."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            content, size = file.read(HEAD), os.fstat(file.fileno()).st_size
+        with opened(path) as file:
+            beginning, size = file.read(HEAD), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise CyberHansError(f"{path}: {error.strerror}; give a WAV file") from None
-    chunks = {name: (at, length) for name, at, length in _headers(content)}
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE" or b"fmt " not in chunks or b"data" not in chunks:
+    chunks = {name: (at, length) for name, at, length in _headers(beginning)}
+    if beginning[:4] != b"RIFF" or beginning[8:12] != b"WAVE" or b"fmt " not in chunks or b"data" not in chunks:
         raise CyberHansError(f"{path}: not a WAV file, or nothing but its beginning; {MEND}")
     at, length = chunks[b"fmt "]
-    channels, rate = _format(path, content[at : at + length])
+    channels, rate = _format(path, beginning[at : at + length])
     at, length = chunks[b"data"]
     if at + length > size or length % (2 * channels):
         raise CyberHansError(
@@ -99,13 +103,31 @@ def _format(path: Path, chunk: bytes) -> tuple[int, int]:
     if tag != PCM or bits != 16:
         kind = {PCM: f"{bits}-bit PCM", FLOAT: f"{bits}-bit float"}.get(tag, f"format {tag}")
         raise CyberHansError(f"{path}: is {kind}; {MEND}")
-    if channels < 1 or rate < 1:
+    if not 1 <= channels <= MOST_CHANNELS or rate < 1:
         raise CyberHansError(f"{path}: header says {channels} channels at {rate} Hz; {MEND}")
     return channels, rate
 
 
+def content(path: Path) -> bytes:
+    """All of a regular file. OSError where there is none; a pipe, say, would be waited for without end."""
+    with opened(path) as file:
+        return file.readall()
+
+
+def opened(path: Path) -> io.FileIO:
+    """A regular file, to be read."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # of a folder the system tells
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    return io.FileIO(path)
+
+
 def header(channels: int, rate: int, size: int) -> bytes:
     """The 44 bytes before `size` bytes of samples."""
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise CyberHansError(f"{channels} channels: a recording has 1 to {MOST_CHANNELS}; take some of them")
+    if not 1 <= rate <= 0xFFFFFFFF // (2 * channels):
+        raise CyberHansError(f"{channels} channels at {rate} Hz do not fit a WAV file's header; state the true rate")
     if size > 0xFFFFFFFF - 36:
         raise CyberHansError(f"{size} bytes of samples do not fit a WAV file (4 GiB); save it in parts")
     return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, PCM, channels, rate,

@@ -33,12 +33,13 @@ def line(k: int, form: str) -> str:
 
 
 def main(options: dict[str, Any]) -> None:
-    """lost: [[first, end], ...] lines never printed. damaged: lines of which the middle is missing. stalls: [[line, s],
-    ...]: the output hangs for so long when that line is due."""
+    """lost: [[first, end], ...] lines never printed. damaged: lines of which the middle is missing. odd: [[line, form],
+    ...]: has another form. stalls: [[line, s], ...]: the output hangs for so long when that line is due."""
     rate, burst = options["rate_hz"], options.get("burst_s", 0.0)
     form, end = options.get("form", "{x:.3f},{y:.3f},{z:.3f}\r\n"), options.get("lines", 10**9)
     lost = {k for first, stop in options.get("lost", ()) for k in range(first, stop)}
     damaged, stalls = set(options.get("damaged", ())), dict(options.get("stalls", ()))
+    odd = dict(options.get("odd", ()))
     ours, theirs = pty.openpty()
     tty.setraw(theirs)
     os.set_blocking(ours, False)
@@ -52,7 +53,7 @@ def main(options: dict[str, Any]) -> None:
         due = min(end, int((time.monotonic() - began) * rate) + 1)
         text = ""
         for k in range(done, due):
-            whole = line(k, form)
+            whole = line(k, odd.get(k, form))
             text += "" if k in lost else whole[:4] + whole[9:] if k in damaged else whole
             if k in stalls:
                 time.sleep(stalls[k])

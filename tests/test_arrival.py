@@ -10,7 +10,7 @@ from counts import full
 from numpy.typing import NDArray
 
 from cyberhans.errors import CyberHansError
-from cyberhans.lines.arrival import LEAST, Pace, numbered, pace
+from cyberhans.lines.arrival import LEAST, Pace, numbered, pace, strays
 
 Floats = NDArray[np.float64]
 Random = np.random.Generator
@@ -153,6 +153,23 @@ def test_a_device_that_begins_anew_is_an_estimate() -> None:
     assert np.flatnonzero(counted == 0).tolist() == [3000]
     assert found.missing[3000] == 250
     assert found.rate.rate_hz == pytest.approx(rate, rel=1e-6)
+
+
+@pytest.mark.parametrize("damage", [-5.0, 0.0, 7.0, 50.5, 49.0, 3e6, 2.0**53, -1e30, 1e300])
+def test_one_damaged_count_is_astray(damage: float) -> None:
+    column = np.arange(100) % 64 + 0.0
+    column[50] = damage
+    assert np.flatnonzero(strays(column)).tolist() == [50]
+
+
+def test_overflows_losses_and_a_new_beginning_are_not_astray() -> None:
+    column = np.concatenate([np.arange(300), np.arange(310, 400), np.arange(50)]) % 256 + 0.0
+    assert not strays(column).any() and not strays(column[:0]).any() and not strays(column[:1]).any()
+
+
+def test_a_column_of_other_numbers_is_refused() -> None:
+    with pytest.raises(CyberHansError, match=r"--index-column has 1\.7e\+18: too much for a count"):
+        strays(1.7e18 + np.arange(0.0, 1e8, 1e6))
 
 
 def test_a_column_that_does_not_count_by_one_is_refused() -> None:

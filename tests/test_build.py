@@ -540,7 +540,7 @@ def test_a_stack_that_is_too_small_does_not_pass_for_a_working_board(
     """The stack ends where the RAM begins: an overflow faults and restarts instead of changing variables."""
     monkeypatch.setattr("cyberhans.build.stack_bytes", lambda image, row: stack_bytes(image, row) - MARGIN_BYTES - 400)
     made = build(folder, name, tmp_path)
-    with running(made) as (url, _), open_device(url) as device, pytest.raises(CyberHansError):
+    with running(made) as (url, _), pytest.raises(CyberHansError), open_device(url) as device:
         list(device.replay(np.load(folder / "golden.npy")))
 
 

@@ -15,7 +15,7 @@ from cyberhans.blank import blank_image
 from cyberhans.build import build
 from cyberhans.core import firmware_dir
 from cyberhans.device import Refused, open_device
-from cyberhans.messages import Capture, Capturing, Credit, Mode, Refusal, Request
+from cyberhans.messages import Capture, Capturing, Credit, Mode, Refusal, Request, Sensor
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def test_what_it_cannot_do_is_refused_before_it_starts(on: Receiver) -> None:
         (3_200_000, 0, Refusal.CHANNELS, 3), (3_200_000, 4, Refusal.CHANNELS, 3),
         (on.sensor.least_mhz - 1, 3, Refusal.RATE, on.sensor.least_mhz),
         (on.sensor.most_mhz + 1, 3, Refusal.RATE, on.sensor.most_mhz), (2**32 - 1, 1, Refusal.RATE, on.sensor.most_mhz),
+        (1, 9, Refusal.CHANNELS, 3),
     ):  # fmt: skip
         with pytest.raises(Refused) as error:
             on.device.request(Request.CAPTURE, Capture(1, rate_mhz, 0, 100, channels, 0, 0).pack())
@@ -72,6 +73,19 @@ def test_credit_for_no_capture_is_refused(on: Receiver) -> None:
     with pytest.raises(Refused):
         on.device.run()
     assert code(received.stream) == Refusal.MODE
+
+
+@pytest.mark.parametrize(("kind", "body"), [(Request.RUN, b""), (Request.START, bytes(8))])
+def test_it_ends_even_by_what_is_refused_for_want_of_a_detector(on: Receiver, kind: Request, body: bytes) -> None:
+    received = on.begin(3200, 0)
+    with pytest.raises(Refused) as error:
+        on.device.request(Request.START, b"123")
+    assert (error.value.code, on.device.ask_info().mode) == (Refusal.LENGTH, Mode.CAPTURE)
+    with pytest.raises(Refused) as error:
+        on.device.request(kind, body)
+    assert (error.value.code, error.value.detail, on.device.ask_info().mode) == (Refusal.CORE, -3, Mode.RUN)
+    with pytest.raises(Refused):
+        on.credit(received, 1000)
 
 
 def test_credit_is_never_taken_back_and_none_is_overdrawn(on: Receiver) -> None:
@@ -128,15 +142,42 @@ def test_time_stamps_are_those_of_the_samples(on: Receiver) -> None:
     assert len(away) > 10 and np.abs(away).max() < 1e-4
 
 
+def changed(work: Path, name: str, changes: dict[str, str]) -> Path:
+    """The image of firmware that differs from ours in one source file: text found there once, and what replaces it."""
+    firmware = Path(shutil.copytree(firmware_dir(), work / "firmware"))
+    source = firmware / name
+    text = source.read_text()
+    for plain, other in changes.items():
+        assert text.count(plain) == 1
+        text = text.replace(plain, other)
+    source.write_text(text)
+    return build(None, "native", work / "out", firmware=firmware).image
+
+
+def test_its_end_stops_the_sensor(tmp_path: Path) -> None:
+    """Of a driver that says in SENSOR whether it samples."""
+    start, stop = "    width = channels;\n", "source_stop(void)\n{\n"
+    on_off = {start: start + '    sensor.name = "on";\n', stop: stop + '    sensor.name = "off";\n'}
+    image = changed(tmp_path, "boards/native/source.c", on_off)
+    with open_device("board:native", image=image) as device:
+        on = Receiver(device)
+        assert on.sensor.sensor == "off"
+        received = on.begin(3200, 800)
+        assert Sensor.unpack(device.request(Request.SENSOR)).sensor == "on"
+        while on.credit(received, 0).sampled < 800:
+            time.sleep(0.02)
+        assert Sensor.unpack(device.request(Request.SENSOR)).sensor == "off"
+        on.credit(received, 800)
+        on.receive(received, 0.2)
+        assert (received.frames, received.gaps, received.wrong()) == (800, 0, 0)
+
+
 def test_indices_go_on_past_32_bits(tmp_path: Path) -> None:
     """Firmware that counts from shortly before the end: packets, credits and counts go on from 0."""
-    firmware = Path(shutil.copytree(firmware_dir(), tmp_path / "firmware"))
-    source, plain = firmware / "app" / "capture.c", "sampled = overruns = begun = filled = sent = credit = 0;"
-    assert plain in source.read_text()
     begin = 2**32 - 500
+    plain = "sampled = overruns = begun = filled = sent = credit = 0;"
     late = f"sampled = begun = filled = sent = credit = {begin}u; overruns = 0;"
-    source.write_text(source.read_text().replace(plain, late))
-    image = build(None, "native", tmp_path / "out", firmware=firmware).image
+    image = changed(tmp_path, "app/capture.c", {plain: late})
     with open_device("board:native", image=image) as device:
         on = Receiver(device)
         received = on.begin(20_000, 0, until=(begin + 300) % 2**32)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from command import cyberhans
 from counts import full
+from small_detector import small_detector
 
 from conftest import ROOT
 from cyberhans import wav
@@ -105,7 +106,34 @@ def lost(path: Path) -> None:
     path.unlink()
 
 
+def nested(path: Path) -> None:
+    path.with_suffix(".json").write_text("[" * 200_000)
+
+
+def no_text(path: Path) -> None:
+    path.with_suffix(".json").write_text('{"session": "\\ud800"}')
+
+
+def absurd(path: Path) -> None:
+    path.with_suffix(".json").write_text('{"rate_hz": 5e-324}')
+
+
+def pipe(path: Path) -> None:
+    path.with_suffix(".json").unlink()
+    os.mkfifo(path.with_suffix(".json"))
+
+
+def piped(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 WRONG = {
+    nested: "b.json: not JSON",
+    no_text: 'b.json: session cannot be "\\ud800"',
+    absurd: "b.json: rate_hz cannot be 5e-324",
+    pipe: "b.json: is no regular file",
+    piped: "b.wav: is no regular file",
     unreadable: "b.json: not JSON",
     misspelt: "unknown field 'lable'; did you mean 'label'?",
     alone: "no sidecar beside it",
@@ -263,3 +291,9 @@ def test_these_verbs_start_without_heavy_packages(shelf: Path) -> None:
         assert done.returncode == 0, done.stderr.splitlines()[-1]
         imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
         assert "typer" in imported and not imported & set(HEAVY)
+
+
+def test_a_detectors_folder_holds_no_recordings(shelf: Path) -> None:
+    before = catalogue(shelf)
+    small_detector(shelf / "detector")
+    assert catalogue(shelf) == before

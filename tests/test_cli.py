@@ -13,7 +13,22 @@ from command import cyberhans
 from conftest import ROOT
 from cyberhans import __version__
 
-VERBS = ("boards", "simulate", "inspect", "train", "evaluate", "build", "verify", "bench", "demo")
+VERBS = (
+    "boards",
+    "devices",
+    "capture",
+    "recordings",
+    "import",
+    "export",
+    "simulate",
+    "inspect",
+    "train",
+    "evaluate",
+    "build",
+    "verify",
+    "bench",
+    "demo",
+)
 HEAVY = ("sklearn", "pandas", "scipy", "emlearn")
 
 

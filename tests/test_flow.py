@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fake_device import fake_device, info_of
 from small_detector import small_image
-from test_capture import record
+from test_capture import Watching, record
 
+from cyberhans import spool
+from cyberhans.capture import recorder
 from cyberhans.errors import CyberHansError
 from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, Request, Sensor
 from cyberhans.protocol import Packet
@@ -130,7 +134,7 @@ def test_a_rate_that_cannot_be_measured_is_the_nominal_one(tmp_path: Path) -> No
 def test_overruns_that_contradict_the_index_are_told(tmp_path: Path) -> None:
     with fake_device(Fake(overruns=7)) as url:
         row = record(url, tmp_path, 0.5).to_dict()
-    assert row["samples"] == 2000 and row["lost_samples"] == 0
+    assert row["samples"] == 2000 and row["lost_samples"] == row["lost_by_device"] == 0
     assert any("contradict the index" in reason for reason in row["reasons"])
 
 
@@ -140,3 +144,130 @@ def test_a_sensor_that_cannot_be_is_refused(name: str, tmp_path: Path) -> None:
     with fake_device(fake) as url, pytest.raises(CyberHansError, match=said):
         record(url, tmp_path, 0.5)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"full_scale": 65535}, {"unit": ""}, {"unit": "\x1b[31m"}, {"least_mhz": 5_000_000, "most_mhz": 1000}]
+)
+def test_a_sensor_that_contradicts_itself_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    fake, said = Fake(sensor=dataclasses.replace(SENSOR, **changes)), f"SENSOR with {next(iter(changes))}"
+    with fake_device(fake) as url, pytest.raises(CyberHansError, match=said) as refused:
+        record(url, tmp_path, 0.5)
+    assert str(refused.value).isprintable() and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fails", ["assessed", "earlier"])
+def test_what_cannot_be_judged_is_kept(fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("of nothing")
+
+    monkeypatch.setattr(recorder, fails, fail)
+    with fake_device(Fake()) as url:
+        row = record(url, tmp_path, 0.5).to_dict()
+    assert load_recording(row["file"]).frames == row["samples"] == 2000 and row["quality"] == "warning"
+    assert any("could not be judged (ZeroDivisionError: of nothing)" in reason for reason in row["reasons"])
+
+
+def test_what_a_full_disk_holds_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = spool.Spool._write
+
+    def full(self: spool.Spool, data: bytes) -> None:
+        if self._file.tell() > 6000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, data)
+
+    monkeypatch.setattr(spool, "SPARE", 2000)
+    monkeypatch.setattr(spool.Spool, "_write", full)
+    with fake_device(Fake()) as url:
+        row = record(url, tmp_path, 2.0).to_dict()
+    assert 1000 < row["samples"] == load_recording(row["file"]).frames < 3000
+    assert any("No space left" in reason and reason.startswith("ended after 0.") for reason in row["reasons"])
+    assert len(list((tmp_path / "press7").iterdir())) == 3
+
+
+class Liar(Fake):
+    """lie: what it does to the n-th DATA; what it answers to CAPTURE and CREDIT is cut to `answer` bytes."""
+
+    def __init__(self, lie: Callable[[int, Data], bytes | None], answer: int = 99) -> None:
+        super().__init__()
+        self.lie, self.answer = lie, answer
+
+    def __call__(self, packet: Packet) -> Iterable[Packet]:
+        for number, sent in enumerate(super().__call__(packet)):
+            if number:
+                body = self.lie(self.next // STEP, Data.unpack(sent.body))
+                yield from [] if body is None else [dataclasses.replace(sent, body=body)]
+            else:
+                cut = packet.type in (Request.CAPTURE, Request.CREDIT)
+                yield dataclasses.replace(sent, body=sent.body[: self.answer]) if cut else sent
+
+
+def lied(tmp_path: Path, liar: Liar, seconds: float = 1.0) -> dict[str, Any]:
+    with fake_device(liar) as url:
+        return record(url, tmp_path, seconds).to_dict()
+
+
+def test_a_clock_that_stands_still_is_named(tmp_path: Path) -> None:
+    row = lied(tmp_path, Liar(lambda _, data: dataclasses.replace(data, ticks=12345).pack()))
+    assert row["samples"] == 4000 and row["rate_hz"] == RATE_HZ
+    assert any("clock does not run" in reason for reason in row["reasons"])
+    assert not any("too short" in reason for reason in row["reasons"])
+
+
+def test_a_clock_that_is_far_off_is_told_in_times(tmp_path: Path) -> None:
+    with fake_device(Fake(clock=20.0)) as url:
+        row = record(url, tmp_path, 1.0).to_dict()
+    assert any("times too fast by this computer's" in reason for reason in row["reasons"]), row["reasons"]
+
+
+def test_packets_that_are_cut_short_are_told_and_no_unplugging(tmp_path: Path) -> None:
+    view = Watching()
+    with fake_device(Liar(lambda n, data: b"abc" if n == 5 else data.pack())) as url:
+        row = record(url, tmp_path, 1.0, view).to_dict()
+    assert row["samples"] == 4000 - STEP and row["lost_samples"] == STEP and not any(view.notes)
+    assert any("packets of an impossible length" in reason for reason in row["reasons"])
+
+
+def test_answers_that_are_cut_short_are_told_and_no_unplugging(tmp_path: Path) -> None:
+    view = Watching()
+    with fake_device(Liar(lambda _, data: data.pack(), answer=3)) as url:
+        row = record(url, tmp_path, 1.0, view).to_dict()
+    assert row["samples"] == 4000 and row["lost_samples"] == 0 and not any(view.notes)
+    assert any("replies of a wrong length" in reason for reason in row["reasons"])
+
+
+def test_an_index_that_goes_back_is_told(tmp_path: Path) -> None:
+    def back(number: int, data: Data) -> bytes:
+        return dataclasses.replace(data, index=max(0, data.index - 3 * STEP) if number % 9 == 8 else data.index).pack()
+
+    row = lied(tmp_path, Liar(back))
+    assert row["lost_samples"] > 0 and any("index goes back" in reason for reason in row["reasons"]), row["reasons"]
+
+
+@pytest.mark.slow
+def test_a_device_that_stops_sending_ends_the_capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "QUIET_SECONDS", 1.0)
+    with fake_device(Liar(lambda n, data: data.pack() if n < 50 else None)) as url:
+        begun = time.monotonic()
+        row = record(url, tmp_path, 60.0, patience_s=1.0).to_dict()
+    assert time.monotonic() - begun < 20 and row["samples"] > 1000
+    assert any("sends no samples for 1 s" in reason for reason in row["reasons"]), row["reasons"]
+
+
+@pytest.mark.slow
+def test_a_device_that_never_sends_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "QUIET_SECONDS", 1.0)
+    foreign = Liar(lambda _, data: dataclasses.replace(data, stream=data.stream ^ 1).pack())
+    with fake_device(foreign) as url, pytest.raises(CyberHansError, match="sends no samples for 1 s"):
+        record(url, tmp_path, 3.0, patience_s=1.0)
+
+
+@pytest.mark.slow
+def test_samples_that_come_too_slowly_end_when_it_is_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "SLACK_SECONDS", 1.0)
+    fast = dataclasses.replace(SENSOR, rate_mhz=2**32 - 1, least_mhz=1000, most_mhz=2**32 - 1)
+    with fake_device(Fake(sensor=fast)) as url:
+        begun = time.monotonic()
+        row = record(url, tmp_path, 1.0).to_dict()
+    assert time.monotonic() - begun < 15 and row["samples"] > 4000
+    assert any("come too slowly" in reason for reason in row["reasons"]), row["reasons"]

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT, real_recordings
+from cyberhans.cli import app
 from cyberhans.errors import CyberHansError
 from cyberhans.formats import FORMATS, export_recording, import_recording, load_foreign, place, step
 from cyberhans.formats.signal import Asked
@@ -224,6 +226,10 @@ BAD_TABLES = {
     "x,y\n1.5,\n": "line 2: '' is not a number",
     "x,y\n1.5,2\n1.5,nan\n": "sample 2 of channel 2 is nan",
     "x,y\n1.5,2\n-inf,2\n": "sample 2 of channel 1 is -inf",
+    "x,y\n1e300,2.5\n1e-300,2\n": "holds 1e+300, which no sensor says",
+    "x,y\n1e-320,0\n3e-320,0\n": "scale 9.99989e-321: must be 1e-30 to 1e+30",
+    "x,x\n1.5,2\n1,2\n": "several channels have one name (x, x)",
+    ",".join(f"c{k}" for k in range(70_000)) + 3 * ("\n" + ",".join(["0.5"] * 70_000)): "70000 channels: a recording",
     "time\n1\n2\n": "has no channel beside its time",
 }
 
@@ -270,6 +276,11 @@ def test_stamps_that_tell_nothing_are_refused(tmp_path: Path) -> None:
     )
     assert "too coarse" in refusal(stamped(tmp_path, np.zeros(9)), Asked())
     assert "7 time stamps tell no rate" in refusal(stamped(tmp_path, np.arange(7.0)), Asked())
+    for stamps, expected in ((1e305, "time 1e+305 s at sample 2"), (1e-320, "9.99989e-321 s apart"),
+                             (1e-11, "1e-11 s apart")):  # fmt: skip
+        assert expected in refusal(stamped(tmp_path, np.arange(9) * stamps, form=""), Asked())
+    leap = np.where(np.arange(99) < 80, np.arange(99) * 1e-6, 9e11)
+    assert "1e-06 s apart, and up to 9e+11 s" in refusal(stamped(tmp_path, leap, form=""), Asked())
     path = table(tmp_path, "timestamp,x [g]\n0,0.5\n1,0.75\n2,1.5\n")
     assert "does not say the unit of its column 'timestamp'" in refusal(path, Asked(machine="m"))
     assert load_foreign(path, Asked(machine="m", rate_hz=50.0))[0].rate_hz == 50.0
@@ -442,6 +453,9 @@ BAD_ACQUISITIONS: dict[str, Any] = {
     "something that is not a number": json.dumps(acquisition(values=[[1.5, "2"]])),
     "not a number; ": json.dumps(acquisition(values=[[1.5, None]])),
     "no float holds": json.dumps(acquisition(values=[[1.5, 10**400]])),
+    "have one name (x, x)": json.dumps(acquisition(
+        sensors=[{"name": "x", "units": "g"}, {"name": "x", "units": "V"}])),
+    "serial '\\ud800' is no text": json.dumps(acquisition(device_name="\ud800")),
     "sample 1 of channel 2 is nan": json.dumps(acquisition(values=[[1.5, float("nan")]])),
     "holds no samples": json.dumps(acquisition(values=[])),
 }  # fmt: skip
@@ -540,6 +554,69 @@ def test_import_takes_axes_from_the_machines_file_and_makes_one(tmp_path: Path) 
     assert row["channels"] == ["mic"] and Path(row["file"]).name == "m-normal-x.wav"
 
 
+# --- what no recording can be
+
+
+@pytest.mark.parametrize(("option", "value"), [
+    ("rate_hz", 1e12), ("rate_hz", math.nan), ("rate_hz", math.inf), ("rate_hz", 1e-9), ("scale", 1e299),
+    ("scale", -1.0), ("full_range", 1e-300), ("speed_rpm", math.nan), ("speed_rpm", -3.0),
+])  # fmt: skip
+def test_absurd_numbers_of_the_user_are_refused(option: str, value: float) -> None:
+    with pytest.raises(CyberHansError, match="must be"):
+        Asked(**{option: value})
+
+
+def test_absurd_rates_of_a_file_are_refused(tmp_path: Path) -> None:
+    told = "Hz: must be 1e-06 to 1e+08; give --rate HZ"
+    path = table(tmp_path, json.dumps(acquisition(interval_ms=2e-9)), "normal.x.json")
+    assert told in refusal(path, Asked(machine="m"))
+    assert told in refusal(mat(tmp_path, X1_DE_time=column(), rate_hz=1e299, unit="g"), Asked(machine="m"))
+    wide = table(tmp_path, ",".join(f"c{k} [g]" for k in range(255)) + 2 * ("\n" + ",".join(["0.5"] * 255)), "w.csv")
+    assert "255 channels at 90000000 Hz do not fit a WAV" in refusal(wide, Asked(machine="m", rate_hz=9e7))
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"rate_nominal_hz": 1e300}', '{"scale": 0}', '{"load": "\\udcff"}'])
+def test_a_hostile_about_file_is_one_line(text: str, tmp_path: Path) -> None:
+    table(tmp_path, text, "x.csv.about")
+    assert "x.csv.about: " in refusal(table(tmp_path, "x [g]\n0.5\n0.25\n"))
+
+
+def test_a_start_that_no_calendar_has_in_utc_names_no_file(tmp_path: Path) -> None:
+    made = pump(tmp_path, start_utc="0001-01-01T00:00:00+14:00")
+    assert place.imported(tmp_path, made, "wed").name == "pump 7-anomaly-wed.wav"
+
+
+def test_a_column_that_two_have_the_name_of_is_asked_for_in_full(tmp_path: Path) -> None:
+    path = table(tmp_path, "x [g],x [V],y [g],y [g]\n0.5,3.5,1,1\n0.25,4,2,2\n")
+    asked = Asked(machine="m", rate_hz=9.0, channels=("x",))
+    assert "2 columns are called 'x' (x [g], x [V]); name one in full" in refusal(path, asked)
+    assert load_foreign(path, dataclasses.replace(asked, channels=("x [V]",)))[0].unit == "V"
+    assert "2 columns are called 'y [g]'" in refusal(path, dataclasses.replace(asked, channels=("y [g]",)))
+    assert "several channels have one name" in refusal(path, dataclasses.replace(asked, channels=("x [g]", "x [g]")))
+
+
+def test_channels_of_two_matlab_recordings_keep_their_whole_names(tmp_path: Path) -> None:
+    path = mat(tmp_path, X1_DE_time=column(), X2_DE_time=column(1))
+    both = ("X1_DE_time", "X2_DE_time")
+    assert load_foreign(path, Asked(machine="m", rate_hz=9.0, unit="g", channels=both))[0].axes == both
+
+
+def test_what_the_user_writes_must_be_text(tmp_path: Path) -> None:
+    path = table(tmp_path, "x [g]\n0.5\n0.25\n")
+    assert "load '\\udcff' is no text that UTF-8 holds" in refusal(path, Asked(machine="m", rate_hz=9.0, load="\udcff"))
+    with pytest.raises(CyberHansError, match="--key is no text"):
+        export_recording(pump(tmp_path), tmp_path, "edge-impulse", 0, "\udcff")
+
+
+def test_a_slow_sensor_is_not_at_fault(tmp_path: Path) -> None:
+    """The header holds whole Hz, and so could not have said 0.3."""
+    rows = "\n".join(["x [g]", *(f"{value:.3f}" for value in np.random.default_rng(0).normal(size=500))])
+    row = import_recording(table(tmp_path, rows), tmp_path / "out", Asked(machine="m", rate_hz=0.3))
+    back = load_recording(row["file"])
+    assert not [reason for reason in row["reasons"] if "nominal" in reason]
+    assert (back.rate_hz, back.rate_nominal_hz) == (0.3, 0.3)
+
+
 # --- the verbs
 
 
@@ -573,6 +650,23 @@ def test_one_bad_file_of_a_folder_does_not_stop_the_others(tmp_path: Path) -> No
     assert done.err.count("\n") == 1 and "b.csv: sample 2 of channel 1 is nan" in done.err
     assert sorted(path.name for path in (tmp_path / "out" / "m").iterdir()) == [
         "m-unknown-a.json", "m-unknown-a.wav", "m-unknown-c.json", "m-unknown-c.wav", "machine.toml"]  # fmt: skip
+
+
+def test_not_even_what_nobody_foresaw_stops_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(table(tmp_path, "x [g]\n0.5\n0.25\n", name)) for name in ("a.csv", "b.csv")]
+    read = FORMATS["csv"].read
+
+    def divided(path: Path, asked: Asked) -> Any:
+        return read(path, asked) if path.name == "b.csv" else 1 / 0
+
+    monkeypatch.setattr(FORMATS["csv"], "read", divided)
+    stated = ["--out", str(tmp_path / "out"), "--machine", "m", "--rate", "10"]
+    assert app(["import", *paths, *stated], standalone_mode=False) == 1
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1 and "a.csv: unexpected ZeroDivisionError" in told.err
+    assert (tmp_path / "out" / "m" / "m-unknown-b.wav").exists()
 
 
 def test_bad_options_are_one_line(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from cyberhans.capture.plan import Wish
 from cyberhans.errors import CyberHansError
 from cyberhans.lines.capture import CapturedLines, LineWish, MakeView, Rows, capture_lines
 from cyberhans.recording import load_recording
+from cyberhans.spool import Spool
 
 Recorded = Callable[..., CapturedLines]
 CLAIMED = 1000.0
@@ -36,7 +38,7 @@ def recorded(tmp_path: Path) -> Callable[..., CapturedLines]:
 
     def run(
         seconds: float = 3.0, *, axes: tuple[str, ...] = (), index: int | None = None, most: float | None = None,
-        view: MakeView | None = None, end: tuple[float, int] | None = None, **options: Any,
+        scale: float | None = None, view: MakeView | None = None, end: tuple[float, int] | None = None, **options: Any,
     ) -> CapturedLines:  # fmt: skip
         """end: after so many seconds this signal, to the sketch, or SIGINT to us."""
         wish = Wish("pump", "normal", seconds, tmp_path, axes=axes)
@@ -47,9 +49,22 @@ def recorded(tmp_path: Path) -> Callable[..., CapturedLines]:
             if end:
                 number = process.pid if end[1] == signal.SIGKILL else os.getpid()
                 threading.Timer(end[0], os.kill, (number, end[1])).start()
-            return capture_lines(wish, LineWish("g", index=index, most=most), url, view=view)
+            return capture_lines(wish, LineWish("g", index=index, scale=scale, most=most), url, view=view)
 
     return run
+
+
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of what is recorded, all of it in the same second."""
+
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Noon:
+            return cls(2026, 1, 1, 12, tzinfo=tz)
+
+    monkeypatch.setattr("cyberhans.lines.capture.datetime", Noon)
+    return "pump-normal-20260101T120000Z"
 
 
 def numbers(made: CapturedLines) -> list[int]:
@@ -118,6 +133,19 @@ def test_a_counter_makes_losses_exact(recorded: Recorded) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("form", "odd"), [
+    ("{x:.3f},{y:.3f},{z:.3f},{k}\n", "{x:.3f},{y:.3f},{z:.3f},1e300\n"),
+    ("{x:.3f},{y:.3f},{z:.3f},{k}\n", "{x:.3f},{y:.3f},{z:.3f},1e20\n"),
+    ("{x:.5e},{y:.5e},{z:.5e},{k}\n", "{x:.5e},1e400,{z:.5e},{k}\n"),
+])  # fmt: skip
+def test_one_damaged_number_costs_one_line(form: str, odd: str, recorded: Recorded) -> None:
+    made = recorded(2.0, index=4, form=form, odd=[[700, odd]])
+    assert [lost for _, lost in gaps(made)] == [1] and made.damaged == made.recording.lost_samples == 1
+    assert all(gap.counted for gap in made.recording.gaps) and made.recording.quality != "failed"
+    assert made.recording.frames > 1900
+
+
+@pytest.mark.slow
 def test_columns_are_named_and_left_out(recorded: Recorded) -> None:
     made = recorded(1.0, axes=("h", "-", "v"))
     assert made.recording.axes == ("h", "v")
@@ -182,16 +210,10 @@ def test_what_cannot_be_is_refused(
 
 
 def test_nothing_is_written_over_and_a_folder_that_cannot_be_written_is_told_at_once(
-    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded: Recorded, tmp_path: Path, noon: str
 ) -> None:
-    class Noon(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Noon:
-            return cls(2026, 1, 1, 12, tzinfo=tz)
-
-    monkeypatch.setattr("cyberhans.lines.capture.datetime", Noon)
     names = {recorded(0.5).recording.name, recorded(0.5).recording.name}
-    assert names == {"pump-normal-20260101T120000Z.wav", "pump-normal-20260101T120000Z-2.wav"}
+    assert names == {f"{noon}.wav", f"{noon}-2.wav"}
     (tmp_path / "fan").write_text("")
     done = verb(tmp_path, "loop://", "--seconds", 1e6, "--unit", "g", "--machine", "fan")
     assert done.code == 1 and "fan" in done.err
@@ -226,6 +248,22 @@ def test_a_port_that_somebody_has_open_is_left_to_him(
     assert ["busy" in refusal for refusal in refusals] == [True, True]
     assert str(os.getpid()) in refusals[0] and "another program" in refusals[1]
     assert not (tmp_path / "thief").exists() or not list((tmp_path / "thief").glob("*.wav"))
+
+
+def test_captures_of_the_same_second_do_not_write_over_each_other(
+    recorded: Recorded, tmp_path: Path, noon: str
+) -> None:
+    """Two of lines, and one of packets that is under way."""
+    spool = Spool(tmp_path / "pump", noon, 1, 1000.0)
+    with ThreadPoolExecutor(2) as pool:
+        both = [job.result() for job in [pool.submit(recorded, 0.7) for _ in range(2)]]
+    spool.add(np.zeros((1, 1), np.int16))
+    spool.discard()
+    assert {made.recording.name for made in both} == {f"{noon}-2.wav", f"{noon}-3.wav"}
+    for made in both:
+        assert made.recording.path
+        assert load_recording(made.recording.path).samples.tolist() == made.recording.samples.tolist()
+    assert not list(tmp_path.rglob(".*"))
 
 
 def verb(out: Path, url: str, *more: object) -> Any:
@@ -265,9 +303,28 @@ def test_a_scale_that_was_not_asked_for_is_told(recorded: Recorded) -> None:
     assert any("every recording has the same" in reason for reason in made.recording.reasons)
 
 
+def test_a_scale_that_does_not_hold_one_value_keeps_the_others(recorded: Recorded) -> None:
+    made = recorded(1.0, scale=0.001, odd=[[300, "90.123,{y:.3f},{z:.3f}\n"]])
+    assert "values up to 90.123 g do not fit 16 bits with --scale 0.001" in made.recording.reasons[0]
+    assert made.recording.frames > 900 and made.recording.quality != "failed" and sum(made.recording.clipped) == 1
+
+
 @pytest.mark.parametrize(("url", "more", "message"), [
     ("/dev/null", [], "Give --unit g"),
     ("/dev/null", ["--unit", "g", "--range", -1], "--range -1: must be above 0"),
+    ("/dev/null", ["--unit", "g", "--scale", 1e-320], "--scale 9.99989e-321: no sensor has this"),
+    ("/dev/null", ["--unit", "g", "--range", "1e300"], "--range 1e+300: no sensor has this"),
+    ("/dev/null", ["--unit", "caf\udcff"], r"--unit 'caf\udcff': is not UTF-8"),
+    ("/dev/null", ["--unit", "g", "--baud", 99999999999], "--baud 99999999999: must be 1 to 100,000,000"),
+    ("/dev/null", ["--unit", "g", "--index-column", 0], "--index-column 0: columns count from 1"),
+    ("/dev/null", ["--unit", "g", "--rate", "inf"], "--rate inf: must be 1 to 1,000,000 Hz"),
+    ("/dev/null", ["--unit", "g", "--rate", 1e12], "--rate 1e+12: must be 1"),
+    ("/dev/null", ["--unit", "g", "--rate", "-5"], "--rate -5: must be 1"),
+    ("/dev/null", ["--unit", "g", "--rate", 0.4], "--rate 0.4: must be 1"),
+    ("/dev/null", ["--unit", "g", "--rate", "nan"], "--rate nan: must be 1"),
+    ("/dev/null", ["--unit", "g", "--speed", "nan"], "--speed nan: must be above 0"),
+    ("/dev/null", ["--unit", "g", "--axes", "x,x,x"], "--axes x,x,x: give each channel a name of its own"),
+    ("/dev/null", ["--unit", "g", "--axes", "x,,z"], "--axes x,,z: give each channel a name of its own"),
     ("board:native", ["--unit", "g"], "leave out --lines"),
     ("/nowhere", ["--unit", "g"], "/nowhere: cannot be opened"),
     ("/dev/null", ["--unit", "g", "--seconds", "nan"], "--seconds nan: must be above 0"),

@@ -53,6 +53,9 @@ BAD = {
 }
 
 
+BAD["axes = " + "[" * 5000 + "]" * 5000] = "not TOML"
+
+
 @pytest.mark.parametrize("text", BAD)
 def test_what_is_wrong_is_one_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "machine.toml").write_text(text)

@@ -20,7 +20,7 @@ from cyberhans.boards import board
 from cyberhans.build import WAVEFORM_FRAMES
 from cyberhans.device import open_device
 from cyberhans.emulator import Emulator
-from cyberhans.messages import REPLY, Event, Mode, Request, Verdict
+from cyberhans.messages import REPLY, Capture, Event, Mode, Request, Verdict
 from cyberhans.protocol import Decoder, Packet
 
 
@@ -41,6 +41,17 @@ def test_a_question_mark_gets_one_human_line_again_and_again(port: serial.Serial
     for _ in range(3):
         port.write(b"?" + ending)
         assert line_of(port) == f"Cyber-Hans 0.3.0 on native, serial {'0' * 16}, detector {digest}, running\r\n"
+
+
+def test_the_line_tells_what_it_does(port: serial.Serial) -> None:
+    def told(kind: Request, body: bytes) -> str:
+        port.write(Packet(kind, 1, body).encode() + b"?\n")
+        return line_of(port).rpartition(", ")[2].strip()
+
+    assert told(Request.INFO, b"") == "running"
+    assert told(Request.START, bytes(8)) == "host mode"
+    assert told(Request.CAPTURE, Capture(1, 3_200_000, 0, 0, 3, 0, 0).pack()) == "capturing"
+    assert told(Request.RUN, b"") == "running"
 
 
 @pytest.mark.parametrize("before", [b"\n", b"\r", b"\r\n", b"\n\n\n", b"hello\n", b"help?\r\n", b"\r\nis it you?\n\r\n",

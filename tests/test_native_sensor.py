@@ -17,10 +17,10 @@ from receiver import Received, Receiver
 
 from cyberhans.blank import blank_image
 from cyberhans.boards import board
-from cyberhans.device import open_device
+from cyberhans.device import Refused, open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
-from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, Request
+from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, Refusal, Request
 from cyberhans.protocol import Decoder, Packet
 
 RATE = 26_667
@@ -79,6 +79,16 @@ def test_it_says_what_its_samples_mean(tmp_path: Path) -> None:
     assert (told.rate_mhz, told.least_mhz, told.most_mhz, told.channels) == (RATE * 1000, RATE * 1000, RATE * 1000, 3)
     assert (told.scale_numerator, told.scale_denominator, told.full_scale) == (61, 1_000_000, 30_000)
     assert (told.unit, told.sensor, told.baud) == ("g", "LSM6DSO32 at 8 g", 0)
+
+
+def test_of_a_rate_too_large_for_a_refusal_the_largest_is_told(tmp_path: Path) -> None:
+    with (
+        playing(tmp_path / "raw", noise(100, 1), 3e6) as running,
+        open_device(running.url) as device,
+        pytest.raises(Refused) as error,
+    ):
+        device.request(Request.CAPTURE, Capture(1, 1000, 0, 100, 1, 0, 0).pack())
+    assert (error.value.code, error.value.detail) == (Refusal.RATE, 2**31 - 1)
 
 
 def test_every_sample_is_the_files_again_and_again(tmp_path: Path) -> None:

@@ -54,6 +54,36 @@ def test_a_channel_less_is_offered_only_where_it_helps() -> None:
     assert "--rate 18" in str(refused.value) and "--channels" not in str(refused.value)
 
 
+def test_only_mends_that_the_device_can_do_are_offered() -> None:
+    narrow = dataclasses.replace(SENSOR, least_mhz=3_200_000, baud=9600, channels=1)
+    with pytest.raises(CyberHansError, match="a lower rate, or a faster line") as refused:
+        plan(Wish("m", "normal", 10.0, Path("out")), narrow, info())
+    assert "--rate" not in str(refused.value) and "--channels" not in str(refused.value)
+    with pytest.raises(CyberHansError) as refused:
+        planned(baud=9)
+    assert "--rate 0" not in str(refused.value)
+
+
+@pytest.mark.parametrize("wished", [None, 0.6])
+def test_a_rate_that_no_wav_holds_is_refused(wished: float | None) -> None:
+    slow = dataclasses.replace(SENSOR, rate_mhz=400, least_mhz=1)
+    with pytest.raises(CyberHansError, match="no rate below 1 Hz"):
+        plan(Wish("m", "normal", 10.0, Path("out"), rate_hz=wished), slow, info())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("speed_rpm", value) for value in (float("nan"), float("inf"), 0.0, -5.0)]
+    + [(name, "caf\udcff") for name in ("session", "load", "notes")]
+    + [("axes", value) for value in (("x", "x", "x"), ("x", "", "z"), ("x", "y\udcff", "z"))],
+)
+def test_what_no_sidecar_can_hold_is_refused_before_the_capture(name: str, value: object) -> None:
+    option = "--speed" if name == "speed_rpm" else f"--{name}"
+    with pytest.raises(CyberHansError, match=option) as refused:
+        Wish("m", "normal", 10.0, Path("out"), **{name: value})  # type: ignore[arg-type]
+    assert str(refused.value).encode() and "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("rate_hz", [0.5, 26_668.0, float("nan"), float("inf"), -1.0, 0.0])
 def test_a_rate_that_the_sensor_lacks_is_refused(rate_hz: float) -> None:
     with pytest.raises(CyberHansError, match="1 to 26667 Hz"):

@@ -119,7 +119,7 @@ def test_a_packet_never_looks_like_text() -> None:
 
 def test_spec_md_lists_every_type_and_code() -> None:
     for kind in [*Request, *Event]:
-        assert f"| 0x{kind:02X} | {kind.name} |" in SPEC_MD
+        assert f"|\n| 0x{kind:02X} | {kind.name} |" in SPEC_MD  # in a table: a row comes before
     codes = {int(code) for code in re.findall(r"(?:: |; |;\n)(\d) [a-z]", SPEC_MD.partition("NAK codes")[2])}
     assert codes == set(Refusal)
     assert f"Info, {len(example(Info).pack()) - 4} bytes" in SPEC_MD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 from defects import TABLE, healthy
 
 from cyberhans import sidecar
+from cyberhans.errors import CyberHansError
 from cyberhans.profile import Profile
 from cyberhans.quality import assess, assessed, earlier, grade, profile, verdict
 from cyberhans.reason import Reason, united
 from cyberhans.recording import Gap, Recording, check, load_recording, save_recording
+from cyberhans.simulate import simulate
 
 
 def noise(n: int = 20000, channels: int = 1, level: float = 1000, **fields: Any) -> Recording:
@@ -182,6 +185,26 @@ def test_others_do_not_count(fields: dict[str, Any], tmp_path: Path) -> None:
     assert earlier(tmp_path, now) == []
 
 
+HOSTILE = ["[" * 200_000, '{"notes":' + "[" * 200_000, '{"scale": 1e300, %s}', '{"rate_hz": 1e300, %s}', None]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_neighbour_can_do_no_harm(text: str | None, tmp_path: Path) -> None:
+    """Nested without end, an old one without a profile of absurd scale, a pipe that nobody writes to."""
+    kept(tmp_path, healthy("pump", 1), 1)
+    save_recording(healthy("pump", 3), tmp_path / "bad.wav")
+    (tmp_path / "bad.json").unlink()
+    if text:
+        ours = '"machine": "pump", "unit": "g", "axes": ["x", "y", "z"], "start_utc": "2026-05-01T06:00:00Z"'
+        (tmp_path / "bad.json").write_text(text.replace("%s", ours))
+    else:
+        os.mkfifo(tmp_path / "bad.json")
+    now = dataclasses.replace(healthy("pump", 2), start_utc="2026-05-02T06:00:00Z")
+    assert earlier(tmp_path, now) == [profile(healthy("pump", 1))]
+    with pytest.raises(CyberHansError):
+        load_recording(tmp_path / "bad.wav")
+
+
 def test_one_that_was_never_assessed_is_looked_at(tmp_path: Path) -> None:
     save_recording(dataclasses.replace(healthy("pump", 1), start_utc="2026-05-01T06:00:00Z"), tmp_path / "x.wav")
     now = dataclasses.replace(healthy("pump", 2), start_utc="2026-05-02T06:00:00Z")
@@ -211,3 +234,14 @@ def test_each_sidecar_of_a_folder_is_read_once(tmp_path: Path, monkeypatch: pyte
     assert sorted(reads) == [f"{n}.json" for n in range(5)]
     save_recording(dataclasses.replace(made[0], label="anomaly"), tmp_path / "0.wav")
     assert len(earlier(tmp_path, made[4])) == 3 and reads[5:] == ["0.json"]
+
+
+@pytest.mark.parametrize("frames", [1024, 1711])
+def test_a_stored_waveform_is_told_and_misleads_no_other_rule(frames: int) -> None:
+    once = simulate("pump", seconds=1.0, seed=1).samples[:frames]
+    played = Recording(np.ascontiguousarray(np.tile(once, (5, 1))[:-300]), 3200.0)
+    assert [reason.startswith(f"repeats itself to the bit every {frames} samples") for reason in assess(played)] == [
+        True
+    ]
+    played.samples[3 * frames, 0] ^= 1
+    assert not any("repeats" in reason for reason in assess(played))

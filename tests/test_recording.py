@@ -18,7 +18,9 @@ from counts import full
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cyberhans.catalogue import catalogue
 from cyberhans.errors import CyberHansError
+from cyberhans.quality import assess
 from cyberhans.reason import Reason
 from cyberhans.recording import Gap, Recording, check, load_recording, refuse_bad, save_recording
 from cyberhans.spec import Family, Frame, Spec
@@ -222,7 +224,22 @@ BAD_SIDECARS = {
     '{"rate_nominal_hz": 44100}': "header says 1000 Hz",
     '{"rate_hz": NaN}': "rate_hz cannot be NaN",
     '{"rate_hz": Infinity}': "rate_hz cannot be Infinity",
-    '{"rate_hz": 0}': "rate 0.0 Hz",
+    '{"rate_hz": 0}': "rate_hz cannot be 0: it must be 1e-06 to 1e+12",
+    '{"rate_hz": 5e-324}': "rate_hz cannot be 5e-324: it must",
+    '{"rate_hz": 1e300}': "rate_hz cannot be 1e+300: it must",
+    '{"rate_nominal_hz": 1e300}': "rate_nominal_hz cannot be 1e+300: it must be 1e-06 to 1e+08",
+    '{"scale": 1e300}': "scale cannot be 1e+300: it must be 1e-30 to 1e+30, in magnitude",
+    '{"scale": -1e300}': "scale cannot be -1e+300: it must",
+    '{"scale": 0}': "scale cannot be 0: it must",
+    '{"offset": 1e300}': "offset cannot be 1e+300: it must",
+    '{"speed_rpm": -1}': "speed_rpm cannot be -1: it must",
+    '{"jitter_s": 1e300}': "jitter_s cannot be 1e+300: it must",
+    '{"notes": "\\ud800"}': 'notes cannot be "\\ud800"',
+    '{"axes": ["x", "y", "\\ud800"]}': "axes cannot be",
+    '{"reasons": [{"text": "\\ud800", "fatal": false}]}': "reasons cannot be",
+    '{"axes": ' + "[" * 900 + "]" * 900 + "}": "axes cannot be",
+    "[" * 200_000: "not JSON",
+    '{"notes":' + "[" * 200_000: "not JSON",
     '{"rate_hz": "fast"}': 'rate_hz cannot be "fast"',
     '{"scale": true}': "scale cannot be true",
     '{"lost_samples": Infinity}': "lost_samples cannot be Infinity",
@@ -249,6 +266,22 @@ def test_bad_sidecar_is_refused_in_one_line(text: str, pump: Recording) -> None:
     assert pump.path is not None
     pump.path.with_suffix(".json").write_text(text)
     assert BAD_SIDECARS[text] in refusal(pump.path)
+
+
+@pytest.mark.parametrize("nominal", [0.001, 0.3, 0.4, 0.5, 0.7, 1.4, 1.5, 1e8])
+def test_any_nominal_rate_is_read_as_it_was_written(nominal: float, tmp_path: Path) -> None:
+    """A header holds whole Hz only."""
+    samples = np.arange(100, dtype=np.int16)[:, None]
+    made = save_recording(Recording(samples, nominal, rate_nominal_hz=nominal), tmp_path / "a" / "x.wav")
+    back = load_recording(made.path or "")
+    assert (back.rate_hz, back.rate_nominal_hz) == (nominal, nominal)
+    assert [row.problem for row in catalogue(tmp_path).entries] == [""]
+
+
+@pytest.mark.parametrize(("rate", "nominal"), [(0.3, 0.3), (1.4, 1.4), (10.4, 10.4), (100.6, 101), (1003.2, 1003)])
+def test_a_nominal_rate_that_nobody_stated_is_no_reason(rate: float, nominal: float) -> None:
+    made = Recording(np.random.default_rng(0).normal(0, 999, (999, 1)).astype(np.int16), rate)
+    assert made.rate_nominal_hz == nominal and not [reason for reason in assess(made) if "nominal" in reason]
 
 
 def test_exchanged_wav_is_noticed(pump: Recording) -> None:

@@ -194,3 +194,14 @@ def test_what_the_rule_gives_for_real_sensors(
     assert [(frame.length, frame.bands) for frame in spec.frames] == frames
     assert spec.features == features <= 127
     assert (Family.DIFFERENCES in spec.families) == (channels > 1)
+
+
+@pytest.mark.parametrize(("measured", "made"), [(99.9996, 100.0), (99.1, 100.0), (100_900.0, 100_000.0)])
+def test_a_rate_that_measures_a_little_outside_is_within(measured: float, made: float) -> None:
+    assert design("small", measured, 1, 100_000).rate_hz == made
+
+
+@pytest.mark.parametrize("rate", [98.0, 102_000.0])
+def test_a_rate_that_is_outside_is_refused(rate: float) -> None:
+    with pytest.raises(CyberHansError, match="must be 100 to 100000"):
+        design("small", rate, 1, 100_000)

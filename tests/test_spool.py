@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import json
 import os
 import subprocess
 import sys
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cyberhans import wav
-from cyberhans.errors import CyberHansError
-from cyberhans.spool import Spool
+from cyberhans.spool import SPARE, Full, Spool
 
 SAMPLES = np.arange(-300, 300, dtype=np.int16).reshape(-1, 2)
 
@@ -90,12 +93,59 @@ def test_another_one_under_way_is_left_alone(tmp_path: Path) -> None:
     assert files(tmp_path) == ["a.json", "a.wav"]
 
 
+class Disk(FileIO):
+    """A file on a disk that holds `room` bytes of it."""
+
+    room = 150_000
+
+    def write(self, data: Any) -> int:
+        left = self.room - self.tell()
+        if left <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(bytes(data)[:left])
+
+
+def test_on_a_full_disk_what_there_is_becomes_a_whole_recording(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "a", 2, 1000)
+    spool._draft.file.close()
+    spool._draft.file = Disk(spool._draft.hidden, "r+")
+    spool._draft.file.seek(wav.HEADER_BYTES)
+    many = np.tile(SAMPLES, (100, 1))
+    spool.add(many)
+    with pytest.raises(Full, match="No space left"):
+        spool.add(many)
+    assert spool.frames == len(many) - SPARE // 4
+    assert spool._draft.hidden.stat().st_size == wav.HEADER_BYTES + 4 * spool.frames <= Disk.room - SPARE
+    digest = spool.seal()
+    samples, _, content = wav.read(spool.publish("{}"))
+    assert (samples == many[: spool.frames]).all() and digest == hashlib.sha256(content).hexdigest()
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_from_the_start_keeps_no_draft(tmp_path: Path) -> None:
     spool = Spool(tmp_path, "a", 2, 1000)
     spool._draft.file.close()
     spool._draft.file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
-    with pytest.raises(CyberHansError, match="No space left"):
+    with pytest.raises(Full, match="No space left"):
         spool.add(SAMPLES)
+    assert spool.frames == 0
     spool.discard()
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("when", ["settle_folder", "settle"])
+def test_interrupted_while_it_appears_it_is_there_whole_or_not_at_all(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    spool = Spool(tmp_path, "a", 2, 1000)
+    spool.add(SAMPLES)
+    text = json.dumps({"sha256": spool.seal()})
+    with monkeypatch.context() as patched:
+        patched.setattr(wav, when, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            spool.publish(text)
+    spool.discard()
+    assert files(tmp_path) == (["a.json", "a.wav"] if when == "settle_folder" else [])

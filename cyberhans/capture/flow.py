@@ -9,12 +9,14 @@ import time
 from cyberhans.capture.intake import HOLD_SECONDS, Block, Intake
 from cyberhans.capture.plan import Plan
 from cyberhans.device import Device
+from cyberhans.errors import CyberHansError
 from cyberhans.exchange import Refused
 from cyberhans.messages import NAK, REPLY, Capture, Capturing, Credit, Event, Nak, Request
 from cyberhans.protocol import Packet
 
 AGAIN_SECONDS = 0.3  # for a reply, before the question is sent again
 QUIET_SECONDS = 0.5  # without a packet, before the device is asked how far it is
+ANSWERS = (Request.CAPTURE | REPLY, Request.CREDIT | REPLY, NAK)
 PATIENCE = 16  # questions without any answer: about 5 s
 
 
@@ -78,14 +80,23 @@ class Flow:
     def _hear(self, packet: Packet, now: float) -> None:
         if packet.type == Event.DATA and self._intake.add(packet.body, now):
             self._confirmed, self.last_heard = True, now
-        elif packet.type in (Request.CAPTURE | REPLY, Request.CREDIT | REPLY) and packet.seq in self._questions:
-            self._credited = max(self._credited, self._questions[packet.seq])
-            self._told(Capturing.unpack(packet.body), now)
-        elif packet.type == NAK and packet.seq in self._questions:
-            self._refused(Nak.unpack(packet.body))
+        elif packet.type in ANSWERS and packet.seq in self._questions:
+            self._answered(packet, now)
         else:
             return
         self._heard, self._unanswered = now, 0
+
+    def _answered(self, packet: Packet, now: float) -> None:
+        try:
+            answer = (Nak if packet.type == NAK else Capturing).unpack(packet.body)
+        except CyberHansError:  # it is there, whatever it means
+            self._intake.faults["replies of a wrong length"] += 1
+            return
+        if isinstance(answer, Nak):
+            self._refused(answer)
+        else:
+            self._credited = max(self._credited, self._questions[packet.seq])
+            self._told(answer, now)
 
     def _told(self, capturing: Capturing, now: float) -> None:
         intake = self._intake

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyberhans.clock import Stamps
+from cyberhans.errors import CyberHansError
 from cyberhans.messages import Data
 from cyberhans.recording import Gap
 
@@ -117,7 +118,11 @@ class Intake:
         Whatever is no sound part of it is dropped. What comes a second time is too: so does what comes too late, which
         is counted as lost.
         """
-        data = Data.unpack(body)
+        try:
+            data = Data.unpack(body)
+        except CyberHansError:
+            self.faults["packets of an impossible length or index"] += 1
+            return False
         if not self.streams or data.stream != self.stream.number:
             return False
         index = self.index_of(data.index)
@@ -127,7 +132,13 @@ class Intake:
         elif index >= self.next and index not in self._held:
             self._held[index] = _Piece(index, frames, data, now + HOLD_SECONDS)
             self.seen = max(self.seen, index + frames)
+        elif index < self.next and self._is_newer(data):
+            self.faults["packets whose index goes back"] += 1
         return True
+
+    def _is_newer(self, data: Data) -> bool:
+        """Than the last one handed on, by the device's clock; what only a line repeated or delayed is not."""
+        return self.stream.first is not None and _signed(data.ticks - self.stream.last[1]) > 0
 
     def take(self, now: float) -> list[Block]:
         """What can be handed on by now, in as few blocks as there are stretches. Add all that has come before: after a

@@ -19,6 +19,8 @@ SPARE = 64  # one byte in so many is left for replies
 FRAME = 2 + 4  # bytes: type and sequence number, CRC
 DATA = len(Data(0, 0, 0, 0).pack())  # bytes before its samples
 WAV_BYTES = 2**32 - 1024  # what a WAV file holds
+LEAST_MHZ = 1000  # a WAV file's header counts whole Hz
+LEFT_OUT = "-"  # the name of a column of lines that is not wanted
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,14 @@ class Wish:
         machine_file.folder_name(self.machine)
         if self.label not in LABELS:
             raise CyberHansError(f"--label {self.label!r}: choose {', '.join(LABELS)}")
+        if self.speed_rpm is not None and not 0 < self.speed_rpm < math.inf:
+            raise CyberHansError(f"--speed {self.speed_rpm:g}: must be above 0, in 1/min; leave it out if nobody knows")
+        for name in ("session", "load", "notes"):
+            refuse_unwritable(name, getattr(self, name))
+        refuse_unwritable("axes", ",".join(self.axes))
+        named = [axis for axis in self.axes if axis != LEFT_OUT]
+        if not all(self.axes) or len(set(named)) < len(named):
+            raise CyberHansError(f"--axes {','.join(self.axes)}: give each channel a name of its own")
 
     @property
     def folder(self) -> Path:
@@ -77,9 +87,7 @@ def plan(wish: Wish, sensor: Sensor, info: Info) -> Plan:
     if not 1 <= channels <= sensor.channels:
         raise CyberHansError(f"--channels {channels}: {sensor.sensor or 'the sensor'} has {sensor.channels}; "
                              f"ask for 1 to {sensor.channels}")  # fmt: skip
-    if not sensor.least_mhz <= rate_hz * 1000 <= sensor.most_mhz:
-        raise CyberHansError(f"--rate {rate_hz:g}: {sensor.sensor or 'the sensor'} has {_range(sensor)}; "
-                             "ask for a rate within")  # fmt: skip
+    _refuse_rate(sensor, rate_hz)
     rate_mhz = round(rate_hz * 1000)
     if not (math.isfinite(seconds) and seconds * rate_mhz >= 1000):
         raise CyberHansError(f"--seconds {seconds:g}: less than one sample at {rate_hz:g} Hz; ask for more")
@@ -118,19 +126,38 @@ def _wire(frames: int, channels: int) -> int:
     return size + 1 + size // 254 + 1
 
 
+def _refuse_rate(sensor: Sensor, rate_hz: float) -> None:
+    if not sensor.least_mhz <= rate_hz * 1000 <= sensor.most_mhz:
+        mend = "leave out --rate" if sensor.least_mhz == sensor.most_mhz else "ask for a rate within"
+        raise CyberHansError(f"--rate {rate_hz:g}: {sensor.sensor or 'the sensor'} has {_range(sensor)}; {mend}")
+    if rate_hz * 1000 < LEAST_MHZ:
+        raise CyberHansError(f"--rate {rate_hz:g}: a WAV file holds no rate below 1 Hz; give --rate 1 or more")
+
+
 def _refuse_beyond_line(sensor: Sensor, info: Info, channels: int, rate_mhz: int) -> None:
     baud, body_max = sensor.baud, info.body_max
     if baud == 0 or rate_mhz <= most_mhz(baud, body_max, channels):
         return
     frames, carried = frames_per_packet(body_max, channels), _bytes_per_second(baud)
     share = 2 * channels * frames / _wire(frames, channels)
+    most = most_mhz(baud, body_max, channels) // 1000 * 1000
     fewer = next((c for c in range(channels - 1, 0, -1) if rate_mhz <= most_mhz(baud, body_max, c)), 0)
+    mends = [f"ask for --rate {most // 1000}"] if most >= max(LEAST_MHZ, sensor.least_mhz) else []
+    mends += [f"ask for --channels {fewer}"] if fewer else []
     raise CyberHansError(
         f"{channels} channels x {rate_mhz / 1000:g} Hz x 2 bytes are {2 * channels * rate_mhz / 1000:,.0f} bytes/s; "
         f"{baud:,} baud / {BITS_PER_BYTE}, less 1/{SPARE} for replies, are {carried:,} bytes/s, {100 * share:.1f} % of "
-        f"them samples: {carried * share:,.0f} bytes/s; ask for --rate {most_mhz(baud, body_max, channels) // 1000}"
-        + (f" or --channels {fewer}" if fewer else "")
+        f"them samples: {carried * share:,.0f} bytes/s; "
+        + (" or ".join(mends) or "take a sensor with a lower rate, or a faster line")
     )
+
+
+def refuse_unwritable(name: str, text: str) -> None:
+    """A command line may bring bytes that are no text, which no sidecar can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise CyberHansError(f"--{name} {text!a}: is not UTF-8 text; write it with other letters") from None
 
 
 def _range(sensor: Sensor) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -13,7 +15,7 @@ from cyberhans import machine_file, sidecar
 from cyberhans.capture.flow import Flow, State
 from cyberhans.capture.intake import Block, Intake
 from cyberhans.capture.plan import Wish, plan
-from cyberhans.clock import Rate, Stamps, rate, trend
+from cyberhans.clock import LEAST, Rate, Stamps, rate, trend
 from cyberhans.device import Device
 from cyberhans.errors import CyberHansError
 from cyberhans.exchange import Refused
@@ -21,13 +23,18 @@ from cyberhans.messages import Info, Request, Sensor
 from cyberhans.quality import assessed, earlier
 from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE, Recording
-from cyberhans.spool import Spool
+from cyberhans.spool import Full, Spool
 
 POLL_SECONDS = 0.01  # between two looks at the line: 1.6 kB at 160 kB/s
 AGAIN_SECONDS = 0.5  # of one look for a device that went away
+QUIET_SECONDS = 8.0  # that a device may answer, and send no samples, at the least: at 1 Hz it sends one a second
+SLACK, SLACK_SECONDS = 1.25, 5.0  # a capture may take so many times its seconds, and so many more
+ENDING_SECONDS = 2.0  # for a device to end when it is told
 PAUSE_SECONDS = 0.1  # after a look that found one that cannot be opened yet
 STRANGER_SECONDS = 2.0  # after one that found another device
 CLOCK_TOLERANCE = RATE_TOLERANCE / 2  # of the device's clock against this computer's
+INT16_MAX = 32767
+FAR = 1.5  # times too fast or too slow: beyond it, per cent say little
 RATE_KNOWN = RATE_TOLERANCE / 2  # how well it should be, to be compared with a Spec's
 
 Again = Callable[[float], "Device | None"]  # seconds to look for it -> the same device, if it is there again
@@ -58,6 +65,7 @@ class Recorder:
         self._clock = Stamps()  # (s of the device's clock, s of this computer's)
         self._reasons: list[Reason] = []
         self._gone = ""  # why the device is not there
+        self._ending: float | None = None  # until when it may, after it was told to end
         self._interrupted = False  # it was not there for a while
 
     def close(self) -> None:
@@ -83,17 +91,43 @@ class Recorder:
         """Until all is there, somebody stops it, or the device does not come back."""
         self._view, self._start = view, datetime.now(UTC)
         self._flow.begin(self._device)
-        while self._flow.state is not State.DONE:
-            time.sleep(POLL_SECONDS)
-            there = self._listen(stopped())
-            if there and self._flow.state is State.ANOTHER:
-                there = self._begin_anew()
-            if not there and not self._find_again(stopped):
-                self._reasons.append(
-                    Reason(f"ended after {self._seconds:.1f} of {self._wish.seconds:g} s: {self._gone}")
-                )
-                break
-        self._flush()
+        self._fresh = self._begun = time.monotonic()
+        try:
+            while self._flow.state is not State.DONE and not self._is_stuck():
+                time.sleep(POLL_SECONDS)
+                there = self._listen(stopped())
+                if there and self._flow.state is State.ANOTHER:
+                    there = self._begin_anew()
+                if not there and not self._find_again(stopped):
+                    self._ended(self._gone)
+                    break
+            self._flush()
+        except Full as full:
+            assert self._spool
+            self._ended(str(full), self._spool.frames / self.plan.rate_hz)
+
+    def _ended(self, why: str, seconds: float | None = None) -> None:
+        after = self._seconds if seconds is None else seconds
+        self._reasons.append(Reason(f"ended after {after:.1f} of {self._wish.seconds:g} s: {why}"))
+
+    def _is_stuck(self) -> bool:
+        """A device that answers, but sends no samples, or takes too long, is told to end; whether it does not do so.
+        An emulator's time is not ours."""
+        now = time.monotonic()
+        silence, most = max(self._patience_s, QUIET_SECONDS), SLACK * self._wish.seconds + SLACK_SECONDS
+        if self._ending is not None:
+            return now > self._ending
+        if now - self._fresh > silence:
+            self._ended(f"it answers, but sends no samples for {silence:g} s; build and flash it again")
+        elif now - self._begun > most and self._device.emulator is None:
+            self._ended(f"its samples come too slowly: {now - self._begun:.0f} s have gone by; check the rate that its "
+                        "sensor is set to")  # fmt: skip
+        else:
+            return False
+        self._ending = now + ENDING_SECONDS
+        with suppress(CyberHansError):
+            self._flow.stop()
+        return False
 
     def _listen(self, stopped: bool) -> bool:
         """One look at the line; False if the device is not there any more."""
@@ -105,6 +139,8 @@ class Recorder:
             if not self._intake.received:
                 raise
             self._gone, self._again = str(refused), None  # it came back as another one
+        except Full:
+            raise
         except CyberHansError as error:
             self._gone = str(error)
         if self._flow.state is State.SILENT:
@@ -120,6 +156,7 @@ class Recorder:
         for block in blocks:
             self._spool.add(block.samples)
             self._view.add(block)
+            self._fresh = time.monotonic()
         self._view.tick()
         if blocks and not self._interrupted:  # what waited in the device meanwhile comes late
             self._clock.add(self._intake.stream.last[1] / self._intake.tick_hz, time.monotonic())
@@ -130,11 +167,14 @@ class Recorder:
         self._interrupted = True
         if self._again is None:
             return False
+        away = time.monotonic()
         self._view.note(f"{self._gone}; {self._seconds:.1f} s are kept; waiting up to {self._patience_s:g} s for it")
         while time.monotonic() < self._flow.last_heard + self._patience_s and not stopped():
             self._view.tick()
             if self._resumed(self._again, stopped):
                 self._view.note("")
+                away = time.monotonic() - away
+                self._fresh, self._begun = self._fresh + away, self._begun + away
                 return True
         return False
 
@@ -194,7 +234,7 @@ class Recorder:
     @property
     def overruns(self) -> int:
         """Those of the lost samples that the device counted."""
-        return self._intake.overruns
+        return min(self._intake.overruns, self._intake.lost)
 
     @property
     def _seconds(self) -> float:
@@ -204,17 +244,19 @@ class Recorder:
         """Publish it, with its quality. Raises CyberHansError where nothing was captured."""
         assert self._spool
         if not self._spool.frames:
-            why = self._reasons[0] if self._reasons else "it was ended before the first samples"
+            why = "; ".join([*self._reasons, *self._faults()]) or "it was ended before the first samples"
             raise CyberHansError(f"{self._device.name}: nothing was captured: {why}; check the device and repeat")
-        made = self._recording(self._spool)
-        made = assessed(made, earlier(self._spool.path.parent, made))
-        machine_file.ensure(self._wish.folder)
-        self._spool.publish(sidecar.pack(made, clipped=sum(made.clipped)))
+        made, text = _judged(self._recording(self._spool))
+        self._spool.publish(text)
+        with suppress(CyberHansError):  # a template, which the disk may have no room for
+            machine_file.ensure(self._wish.folder)
         return made
 
     def _recording(self, spool: Spool) -> Recording:
         wish, info, sensor, nominal = self._wish, self._device.info, self.sensor, self.plan.rate_hz
         measured = self._rate() or Rate(nominal, 0.0, 0.0)
+        gaps = tuple(gap for gap in self._intake.gaps if gap.at <= spool.frames)  # a full disk has not the last ones
+        beyond = sum(gap.lost for gap in self._intake.gaps if gap.at > spool.frames)
         return Recording(
             sha256=spool.seal(), samples=spool.samples(), path=spool.path, rate_hz=measured.rate_hz,
             rate_nominal_hz=nominal, rate_uncertainty_hz=measured.uncertainty_hz,
@@ -224,29 +266,61 @@ class Recorder:
             sensor=sensor.sensor, serial=info.serial, firmware=f"{info.board} {info.firmware}",
             detector_digest=info.detector.hex() if any(info.detector) else "",
             start_utc=self._start.isoformat(timespec="milliseconds"), speed_rpm=wish.speed_rpm, load=wish.load,
-            notes=wish.notes, synthetic=wish.synthetic, lost_samples=self._intake.lost, gaps=tuple(self._intake.gaps),
+            notes=wish.notes, synthetic=wish.synthetic, lost_samples=self._intake.lost - beyond, gaps=gaps,
             reasons=(*self._reasons, *self._suspicions()),
         )  # fmt: skip
 
     def _rate(self) -> Rate | None:
         """By the stamps of the longest stream."""
-        stamps = max((stream.stamps for stream in self._intake.streams), key=lambda one: one.span)
-        return rate(stamps.x, stamps.y, 1 / self._intake.tick_hz)
+        stamps = self._stamps
+        found = rate(stamps.x, stamps.y, 1 / self._intake.tick_hz)
+        return found if found and math.isfinite(found.rate_hz) and math.isfinite(found.uncertainty_hz) else None
+
+    @property
+    def _stamps(self) -> Stamps:
+        return max((stream.stamps for stream in self._intake.streams), key=lambda one: one.span)
 
     def _suspicions(self) -> Iterator[Reason]:
         measured = self._rate()
-        if measured is None:
+        if measured is None and len(self._stamps) >= LEAST:
+            yield Reason("the device's clock does not run: its time stamps tell no rate, rate_hz is the nominal one; "
+                         "build and flash it again")  # fmt: skip
+        elif measured is None:
             yield Reason("too short to measure its rate: rate_hz is the nominal one; record longer")
         elif measured.uncertainty_hz > RATE_KNOWN * measured.rate_hz:
             share = 100 * measured.uncertainty_hz / measured.rate_hz
             yield Reason(f"time stamps scatter: the rate is known within {share:.1f} % only; record longer")
+        yield from self._faults()
+        clock = trend(self._clock.x, self._clock.y)
+        if clock and clock.slope > 0 and abs(clock.slope - 1) > CLOCK_TOLERANCE + clock.half_width:
+            yield Reason(
+                f"the device's clock {_compared(1 / clock.slope)} by this computer's: so far off may its rate be"
+            )
+
+    def _faults(self) -> Iterator[Reason]:
         for what, count in self._intake.faults.items():
             yield Reason(f"the device sent {count} {what}: build and flash it again")
-        clock = trend(self._clock.x, self._clock.y)
-        if clock and abs(clock.slope - 1) > CLOCK_TOLERANCE + clock.half_width:
-            off = 100 * (1 / clock.slope - 1)
-            how = "fast" if off > 0 else "slow"
-            yield Reason(f"the device's clock is {abs(off):.1f} % {how} by this computer's: so far off may its rate be")
+
+
+def _compared(speed: float) -> str:
+    """A clock with another one; speed: 1 is the same."""
+    if not 1 / FAR < speed < FAR:
+        return f"runs {max(speed, 1 / speed):.3g} times too {'fast' if speed > 1 else 'slowly'}"
+    return f"is {100 * abs(speed - 1):.1f} % {'fast' if speed > 1 else 'slow'}"
+
+
+def _judged(made: Recording) -> tuple[Recording, str]:
+    """With its quality, and its sidecar's text. Whatever fails in judging it, the samples are kept, and it is told."""
+    assert made.path
+    clipped = sum(made.clipped)
+    try:
+        judged = assessed(made, earlier(made.path.parent, made))
+        return judged, sidecar.pack(judged, clipped=clipped)
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = Reason(f"its quality could not be judged ({why}): run `cyberhans inspect` on it, and report this")
+        made = replace(made, reasons=(*made.reasons, reason))
+        return made, sidecar.pack(made, clipped=clipped)
 
 
 def _identity(info: Info, sensor: Sensor) -> tuple[object, ...]:
@@ -259,7 +333,19 @@ def _ask_sensor(device: Device) -> Sensor:
     if not device.info.tick_hz:
         raise CyberHansError(f"{device.name}: the device sent an INFO with tick_hz 0; build and flash it again")
     sensor = Sensor.unpack(device.request(Request.SENSOR))
+    if impossible := _impossible(sensor):
+        raise CyberHansError(f"{device.name}: the device sent a SENSOR with {impossible}; build and flash it again")
+    return sensor
+
+
+def _impossible(sensor: Sensor) -> str:
     for name in ("rate_mhz", "least_mhz", "scale_numerator", "scale_denominator", "full_scale", "channels"):
         if not getattr(sensor, name):
-            raise CyberHansError(f"{device.name}: the device sent a SENSOR with {name} 0; build and flash it again")
-    return sensor
+            return f"{name} 0"
+    if sensor.full_scale > INT16_MAX:
+        return f"full_scale {sensor.full_scale}, above {INT16_MAX}"
+    if sensor.least_mhz > sensor.most_mhz:
+        return f"least_mhz {sensor.least_mhz} above most_mhz {sensor.most_mhz}"
+    if not sensor.unit.strip() or not sensor.unit.isprintable():
+        return f"unit {sensor.unit!r}"
+    return ""

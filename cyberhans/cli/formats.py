@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,8 +49,10 @@ def import_(
     for path in sources(files, format_name):
         try:
             rows.append(import_recording(path, out, asked, format_name))
-        except CyberHansError as error:  # the others are brought in nevertheless
-            print_failure(error)
+        except Exception as error:  # whatever it is, the others are brought in nevertheless
+            if "--debug" in sys.argv and not isinstance(error, CyberHansError):
+                raise
+            print_failure(error, path)
             failed = True
         else:
             _tell(rows[-1], as_json)

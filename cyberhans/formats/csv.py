@@ -130,11 +130,21 @@ def _columns(names: list[str], headed: bool, asked: Asked, path: Path) -> list[i
             raise CyberHansError(f"{path}: has no header line; name its channels by number: --channels 1,2,3")
         timed = _time_column(names)
         return [k for k in range(len(names)) if k != timed]
-    known = {**{name: k for k, name in enumerate(names)}, **{_split(name)[0]: k for k, name in enumerate(names)}}
-    for name in asked.channels:
-        if name not in known:
-            raise CyberHansError(f"{path}: no column {name!r}; it has {', '.join(names)}")
-    return [known[name] for name in asked.channels]
+    return [_column(name, names, path) for name in asked.channels]
+
+
+def _column(wanted: str, names: list[str], path: Path) -> int:
+    """The one of that full name, or of that name without its unit."""
+    whole = [k for k, name in enumerate(names) if name == wanted]
+    found = whole or [k for k, name in enumerate(names) if _split(name)[0] == wanted]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        told = ", ".join(names[k] for k in found)
+        raise CyberHansError(
+            f"{path}: {len(found)} columns are called {wanted!r} ({told}); name one in full, or rename it"
+        )
+    raise CyberHansError(f"{path}: no column {wanted!r}; it has {', '.join(names)}")
 
 
 def _table(rows: list[str], delimiter: str, columns: list[int], path: Path, first: int) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from cyberhans.formats import about
 from cyberhans.formats.csv import texts
 from cyberhans.formats.place import fresh
 from cyberhans.formats.signal import Asked, Signal
+from cyberhans.ranges import writable
 from cyberhans.recording import LABELS, Recording
 from cyberhans.wav import write_whole
 
@@ -96,6 +97,8 @@ def _when(recording: Recording) -> dict[str, int]:
 
 
 def _signature(content: bytes, key: str) -> str:
+    if not writable(key):
+        raise CyberHansError("--key is no text in UTF-8; give the key as Edge Impulse shows it")
     return hmac.new(key.encode(), content, hashlib.sha256).hexdigest()
 
 
@@ -133,6 +136,11 @@ def _sensors(payload: dict[str, Any], asked: Asked, path: Path) -> tuple[list[st
     )  # fmt: skip
     if not good or not isinstance(sensors, list):
         raise CyberHansError(f"{path}: payload.sensors must be a list of {{name, units}}; export it again")
+    names = [one["name"] for one in sensors]
+    if len(set(names)) < len(names):
+        raise CyberHansError(
+            f"{path}: several of its sensors have one name ({', '.join(names)}); rename them in the file"
+        )
     unit_of = {one["name"]: one["units"] for one in sensors}
     missing = [name for name in asked.channels if name not in unit_of]
     if missing:
@@ -141,7 +149,7 @@ def _sensors(payload: dict[str, Any], asked: Asked, path: Path) -> tuple[list[st
     if len(units) > 1 and not asked.unit:
         raise CyberHansError(f"{path}: its sensors have units {', '.join(sorted(units))}; take those of one unit with"
                              " --channels")  # fmt: skip
-    return [one["name"] for one in sensors], units.pop()
+    return names, units.pop()
 
 
 def _values(payload: dict[str, Any], names: list[str], path: Path) -> Any:

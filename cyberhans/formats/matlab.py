@@ -50,7 +50,7 @@ def read(path: Path, asked: Asked) -> Signal:
     if speed := _number(loaded.get(f"{names[0].split('_')[0]}RPM")):
         fields["speed_rpm"] = speed
     return Signal(
-        values=np.column_stack(columns), axes=tuple(_axis(name) for name in names), rate_hz=rate, unit=unit,
+        values=np.column_stack(columns), axes=_axes(names), rate_hz=rate, unit=unit,
         fields={**fields, **described}, exact="sha256" in described,
     )  # fmt: skip
 
@@ -121,9 +121,10 @@ def _column(values: Any, name: str, path: Path) -> NDArray[Any]:
     return np.asarray(values).ravel()
 
 
-def _axis(name: str) -> str:
-    found = CHANNEL.fullmatch(name)
-    return found[2] if found else name
+def _axes(names: list[str]) -> tuple[str, ...]:
+    """DE of X097_DE_time; the whole name where channels of two recordings would have one."""
+    short = tuple(found[2] if (found := CHANNEL.fullmatch(name)) else name for name in names)
+    return short if len(set(short)) == len(short) else tuple(names)
 
 
 def _number(value: Any) -> float | None:

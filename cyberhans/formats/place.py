@@ -23,9 +23,9 @@ def _stamp(start_utc: str) -> str:
     """20240501T060000Z; "" if the time is not known."""
     try:
         began = datetime.fromisoformat(start_utc)
-    except ValueError:
+        return f"{(began.astimezone(UTC) if began.tzinfo else began):%Y%m%dT%H%M%SZ}"
+    except (OverflowError, ValueError):  # in UTC it may be of a year that no calendar has
         return ""
-    return f"{(began.astimezone(UTC) if began.tzinfo else began):%Y%m%dT%H%M%SZ}"
 
 
 def fresh(path: Path) -> Path:

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from cyberhans import wav
 from cyberhans.errors import CyberHansError
 from cyberhans.formats import step
-from cyberhans.recording import Gap, Recording
+from cyberhans.ranges import RANGES, outside
+from cyberhans.recording import Gap, Recording, header_hz
+
+LARGEST = 32768 * RANGES["scale"][1]  # value that counts of the largest scale reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +62,14 @@ class Asked:
     key: str = ""
 
     def __post_init__(self) -> None:
-        for option, value in (("--rate", self.rate_hz), ("--scale", self.scale), ("--range", self.full_range)):
-            if value is not None and not 0 < value < 1e300:
-                raise CyberHansError(f"{option} {value:g}: must be a number above 0")
+        for option, name, value in (
+            ("--rate", "rate_nominal_hz", self.rate_hz),
+            ("--scale", "scale", self.scale),
+            ("--range", "scale", self.full_range),
+            ("--speed", "speed_rpm", self.speed_rpm),
+        ):
+            if value is not None and (value < 0 or outside(name, value)):
+                raise CyberHansError(f"{option} {value:g}: {outside(name, abs(value)) or 'must be a number above 0'}")
 
 
 def assemble(signal: Signal, asked: Asked, path: Path) -> tuple[Recording, float]:
@@ -80,15 +88,31 @@ def assemble(signal: Signal, asked: Asked, path: Path) -> tuple[Recording, float
     for name, option in (("machine", "--machine NAME"), ("rate_hz", "--rate HZ"), ("unit", "--unit, such as g")):
         if not stated.get(name):
             raise CyberHansError(f"{path}: does not say its {name.removesuffix('_hz')}; give {option}")
+    nominal = _header_hz(stated, signal.values, path)
     samples, stated["scale"], error = _counts(signal, asked, path)
     digest = stated.pop("sha256", "")
     stated.pop("channels", None)
-    nominal = round(stated.get("rate_nominal_hz") or max(1.0, stated["rate_hz"]))
     if signal.exact and not asked.channels and digest != sha256(samples, nominal):
         raise CyberHansError(f"{path}: is not the file that {path.name}.about describes; copy both again, or remove"
                              " the latter")  # fmt: skip
     stated["gaps"] = tuple(Gap(*gap) for gap in stated.get("gaps", ()))
+    if len(set(stated["axes"])) < len(stated["axes"]):
+        raise CyberHansError(f"{path}: several channels have one name ({', '.join(stated['axes'])}); rename them in the"
+                             " file, or take others with --channels")  # fmt: skip
     return Recording(samples=np.ascontiguousarray(samples), path=path, **stated), error
+
+
+def _header_hz(stated: dict[str, Any], values: NDArray[Any], path: Path) -> int:
+    """What the WAV header will say, before anything is made of values that it could not hold."""
+    low, high = RANGES["rate_nominal_hz"]
+    if not low <= stated["rate_hz"] <= high:
+        raise CyberHansError(f"{path}: rate {stated['rate_hz']:g} Hz: must be {low:g} to {high:g}; give --rate HZ")
+    rate = header_hz(stated.get("rate_nominal_hz") or stated["rate_hz"])
+    try:
+        wav.header(values.shape[1], rate, 2 * values.size)
+    except CyberHansError as error:
+        raise CyberHansError(f"{path}: {error}") from None
+    return rate
 
 
 def sha256(samples: NDArray[np.int16], rate: int) -> str:
@@ -99,7 +123,7 @@ def sha256(samples: NDArray[np.int16], rate: int) -> str:
 def stamped(recording: Recording) -> Recording:
     """The recording with the sha256 it has once it is saved."""
     return dataclasses.replace(
-        recording, sha256=sha256(recording.samples, round(recording.rate_nominal_hz)), path=None, first_frame=0
+        recording, sha256=sha256(recording.samples, header_hz(recording.rate_nominal_hz)), path=None, first_frame=0
     )
 
 
@@ -110,6 +134,9 @@ def refuse_unreal(values: NDArray[Any], path: Path) -> None:
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise CyberHansError(f"{path}: sample {row + 1} of channel {column + 1} is {values[row, column]}; a recording"
                              " has a number for each; cut or mend the file")  # fmt: skip
+    if values.dtype.kind == "f" and (peak := np.abs(values).max()) > LARGEST:
+        raise CyberHansError(f"{path}: holds {peak:g}, which no sensor says; cut or mend the file, or take other"
+                             " columns with --channels")  # fmt: skip
 
 
 def _counts(signal: Signal, asked: Asked, path: Path) -> tuple[NDArray[np.int16], float, float]:

@@ -28,6 +28,7 @@ SURE = 4.0  # standard deviations of the earliest lines by which a shift must ex
 SOME = 0.6  # ... so many lines
 PART = 0.05  # of a silence that is lost, at least: less is a device or host that was late
 LATE_S = 1.0  # that a line may come late
+COUNTED = 2.0**53  # beyond it a float does not tell a number from the next
 CROWD = 0.25  # of the usual spacing: lines that come so close together were held back
 
 Floats = NDArray[np.float64]
@@ -65,7 +66,7 @@ def numbered(arrival_s: Floats, column: Floats) -> tuple[Pace, Counts]:
 
     A counter of 8, 16 or 32 bits may overflow. CyberHansError if it does not count by one.
     """
-    step = np.diff(np.rint(column)).astype(np.int64)
+    step = np.diff(np.rint(column)).astype(np.int64)  # exact below COUNTED: strays() are left out
     if len(step) < LEAST or np.median(step) != 1:
         usual = f"{np.median(step):g}" if len(step) else "nothing"
         raise CyberHansError(f"--index-column counts up by {usual}, not by 1: is it another column?")
@@ -81,6 +82,15 @@ def numbered(arrival_s: Floats, column: Floats) -> tuple[Pace, Counts]:
     again = np.where(counted, 0, np.maximum(missing, 1))  # a new count: its own straight line
     rate = _rate(arrival_s, index, again, _usual_rate(arrival_s, index))
     return Pace(rate, missing), counted.astype(np.int64)
+
+
+def strays(column: Floats) -> NDArray[np.bool_]:
+    """Where a column that counts lines is damaged: beyond COUNTED, or out of step between two that are in step."""
+    stray = np.abs(column) >= COUNTED
+    stray[1:-1] |= (column[2:] - column[:-2] == 2) & (column[1:-1] - column[:-2] != 1)
+    if len(column) and stray.mean() > 0.5:
+        raise CyberHansError(f"--index-column has {np.median(column):g}: too much for a count; is it another column?")
+    return stray
 
 
 def _usual_rate(arrival_s: Floats, index: Counts) -> Rate:

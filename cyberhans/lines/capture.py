@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from cyberhans import machine_file
 from cyberhans.capture import Captured, View, stopping
-from cyberhans.capture.plan import Wish
+from cyberhans.capture.plan import Wish, refuse_unwritable
 from cyberhans.clock import Rate
 from cyberhans.draft import reserved
 from cyberhans.errors import CyberHansError
-from cyberhans.lines.arrival import numbered, pace
-from cyberhans.lines.decimals import sampled
+from cyberhans.lines.arrival import numbered, pace, strays
+from cyberhans.lines.decimals import LARGEST, sampled
 from cyberhans.lines.format import Columns
 from cyberhans.lines.reader import Lines
 from cyberhans.quality import assessed, earlier
@@ -39,6 +39,9 @@ KNOWN_S = 1.0  # of lines tell the rate well enough to show it
 QUIET_S = 3.0  # without a line, before a person is told
 POLL_S = 0.05
 CHUNK = 4096  # bytes
+FASTEST_BAUD = 100_000_000
+FASTEST_HZ = 1_000_000  # no line brings more
+UNLIKELY = 1e30  # times a unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +71,16 @@ class LineWish:
     def __post_init__(self) -> None:
         if not self.unit.strip():
             raise CyberHansError("what do the numbers mean? Give --unit g, m/s2, V, ...; --unit counts if nobody knows")
+        refuse_unwritable("unit", self.unit)
         for name, value in (("--scale", self.scale), ("--range", self.most)):
             if value is not None and not 0 < value < math.inf:
                 raise CyberHansError(f"{name} {value:g}: must be above 0")
+            if value is not None and not 1 / UNLIKELY < value < UNLIKELY:
+                raise CyberHansError(f"{name} {value:g}: no sensor has this; give it in the unit, {self.unit}")
+        if not 1 <= self.baud <= FASTEST_BAUD:
+            raise CyberHansError(f"--baud {self.baud}: must be 1 to {FASTEST_BAUD:,}")
+        if self.index is not None and self.index < 1:
+            raise CyberHansError(f"--index-column {self.index}: columns count from 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +110,8 @@ def capture_lines(wish: Wish, how: LineWish, url: str, *, view: MakeView | None 
         raise CyberHansError("--channels does not go with --lines; name the columns with --axes, - leaves one out")
     if not 0 < wish.seconds < math.inf:
         raise CyberHansError(f"--seconds {wish.seconds:g}: must be above 0")
+    if wish.rate_hz is not None and not 1 <= wish.rate_hz <= FASTEST_HZ:
+        raise CyberHansError(f"--rate {wish.rate_hz:g}: must be 1 to {FASTEST_HZ:,} Hz, or left out")
     if url.startswith("board:"):
         raise CyberHansError(f"{url} sends packets, not lines; leave out --lines")
     folder = wish.folder
@@ -195,6 +207,8 @@ def _captured(lines: Lines, wish: Wish, how: LineWish, why: str) -> CapturedLine
     assert lines.format
     columns = Columns(wish.axes, how.index)
     chosen, axes = columns.chosen(lines.format)
+    if how.index is not None:
+        lines.reject(strays(lines.values[:, how.index - 1]))
     values = lines.values
     rate, gaps = _measured(lines, None if how.index is None else values[:, how.index - 1])
     made = sampled(np.ascontiguousarray(values[:, chosen]), lines.format.decimals, how.scale, how.most)
@@ -202,6 +216,9 @@ def _captured(lines: Lines, wish: Wish, how: LineWish, why: str) -> CapturedLine
     reasons = []
     if why:
         reasons.append(Reason(f"ended after {lines.arrival_s[-1] - lines.began:.1f} of {wish.seconds:g} s: {why}"))
+    if made.beyond:
+        reasons.append(Reason(f"values up to {made.beyond:g} {how.unit} do not fit 16 bits with --scale {how.scale:g}, "
+                              f"and are cut off; give at least {made.beyond / LARGEST:.3g}"))  # fmt: skip
     if made.chosen:
         reasons.append(Reason(f"rounded by up to {made.error:.2g} {how.unit} to a scale of these very values; with "
                               "--range, the most that the sensor can tell, every recording has the same"))  # fmt: skip

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 
 from cyberhans.errors import CyberHansError
 
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-LABEL = r"(?:[A-Za-z_][\w./%° -]*?\s*[:=]\s*)?"  # x:0.12, acc_x = 0.12
-BREAK = r"(?:[ \t]*[,;][ \t]*|[ \t]+)"
+# What repeats is possessive (++, *+): else a damaged line is tried in every way in which it can be cut in pieces.
+NUMBER = r"[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?"
+LABEL = r"(?:[A-Za-z_][\w./%° -]*+\s*+[:=]\s*+)?"  # x:0.12, acc_x = 0.12
+BREAK = r"(?:[ \t]*+[,;][ \t]*+|[ \t]++)"
 ALIKE = 0.75  # of the lines learnt from must look the same
 FIXED = 2  # decimals or more, the same number on every line, and zeros at the end: printed with a fixed precision
+LARGEST = 1e38  # that a 32-bit float holds: no sensor tells more
 
 SKIP = "-"  # in place of an axis: not a channel
 
 _FIELD = re.compile(rf"({LABEL})({NUMBER})")
-_LINE = re.compile(rf"[ \t]*{LABEL}{NUMBER}(?:{BREAK}{LABEL}{NUMBER})*{BREAK}?")
+_LINE = re.compile(rf"[ \t]*+{LABEL}{NUMBER}(?:{BREAK}{LABEL}{NUMBER})*{BREAK}?")
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ class LineFormat:
 
     def numbers(self, line: str) -> list[float] | None:
         """What stands in a line, or None if it is damaged: another number of columns, or of decimals where these are
-        fixed, another label, anything but numbers."""
+        fixed, another label, a number beyond LARGEST, anything but numbers."""
         found = self.pattern.fullmatch(line)
-        return [float(number) for number in found.groups()] if found else None
+        numbers = [float(number) for number in found.groups()] if found else []
+        return numbers if numbers and all(abs(number) <= LARGEST for number in numbers) else None
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,6 @@ def _pattern(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> re.Pattern
     for label, column in zip(labels, zip(*rows, strict=True), strict=True):
         places = {len(number.partition(".")[2]) for number in column}
         fixed = zeros and len(places) == 1 and min(places) >= FIXED
-        number = rf"[-+]?\d*\.\d{{{min(places)}}}" if fixed else NUMBER
+        number = rf"[-+]?\d*+\.\d{{{min(places)}}}" if fixed else NUMBER
         parts.append(re.escape(label) + f"({number})")
-    return re.compile(r"[ \t]*" + BREAK.join(parts) + rf"{BREAK}?")
+    return re.compile(r"[ \t]*+" + BREAK.join(parts) + rf"{BREAK}?")

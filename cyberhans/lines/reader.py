@@ -5,6 +5,7 @@ A line has neither checksum nor number. What is no line of the format is damaged
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from array import array
@@ -87,6 +88,15 @@ class Lines:
         assert self.format
         values = np.array(self._values[first * self.format.columns :]).reshape(-1, self.format.columns)
         return values, self._sound[first], self._arrival[self._sound[first]]
+
+    def reject(self, which: NDArray[np.bool_]) -> None:
+        """which (frames,): sound lines that turn out to be damaged."""
+        kept = self.values[~which]
+        for row in np.flatnonzero(which).tolist():
+            self._weight[self._sound[row]] = 1
+        self.damaged += int(np.count_nonzero(which))
+        self._sound = array("q", itertools.compress(self._sound, (~which).tolist()))
+        self._values = array("d", kept.ravel())
 
     def _take(self, line: str, now: float) -> None:
         if self.format is None:

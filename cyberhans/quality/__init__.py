@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cyberhans import sidecar
-from cyberhans.errors import CyberHansError
 from cyberhans.profile import Profile
 from cyberhans.quality.codes import amplitudes, step
 from cyberhans.quality.comparison import compared, resolution
 from cyberhans.quality.figures import Figures, figures
+from cyberhans.quality.repetition import period, repeated
 from cyberhans.quality.spectrum import bands, hum, humming, mere_noise
 from cyberhans.quality.timing import timing
 from cyberhans.quality.track import course
@@ -34,16 +34,24 @@ def assess(recording: Recording, earlier: Sequence[Profile] = ()) -> list[Reason
 
     earlier: profiles of the same machine's recordings that were made before; see earlier().
     """
-    seen = figures(recording)
-    return _reasons(recording, seen, _profile(recording, seen), earlier)
+    return _judged(recording, earlier)[0]
 
 
 def assessed(recording: Recording, earlier: Sequence[Profile] = ()) -> Recording:
     """The recording with its reasons (those it has and those of assess()) and its profile: ready to be saved."""
-    seen = figures(recording)
-    now = _profile(recording, seen)
-    reasons = united(recording.reasons, _reasons(recording, seen, now, earlier))
-    return dataclasses.replace(recording, reasons=tuple(reasons), profile=now)
+    found, now = _judged(recording, earlier)
+    return dataclasses.replace(recording, reasons=tuple(united(recording.reasons, found)), profile=now)
+
+
+def _judged(recording: Recording, earlier: Sequence[Profile]) -> tuple[list[Reason], Profile]:
+    """Of what repeats itself only the first time tells anything."""
+    frames = period(recording)
+    once = recording
+    if frames:
+        once = dataclasses.replace(recording, samples=recording.samples[:frames], segment_len=frames, gaps=())
+    seen = figures(once)
+    now = _profile(once, seen)
+    return united(repeated(recording, frames), timing(recording), _reasons(once, seen, now, earlier)), now
 
 
 def verdict(recording: Recording) -> list[Reason]:
@@ -83,12 +91,11 @@ def _short(value: float) -> float:
 def _reasons(recording: Recording, seen: Figures, now: Profile, earlier: Sequence[Profile]) -> list[Reason]:
     by_samples = amplitudes(recording, seen)
     if (seen.rms == 0).all():
-        return united(by_samples, timing(recording))
+        return by_samples
     by_past = compared(now, earlier, healthy=recording.label != "anomaly")
     by_past += resolution(now, earlier)
     noise = mere_noise(recording, seen)
-    return united(by_samples, timing(recording), noise, by_past, course(recording, seen),
-                  humming(recording, seen, earlier))  # fmt: skip
+    return united(by_samples, noise, by_past, course(recording, seen), humming(recording, seen, earlier))
 
 
 def earlier(folder: str | Path, before: Recording) -> list[Profile]:
@@ -101,7 +108,7 @@ def earlier(folder: str | Path, before: Recording) -> list[Profile]:
     now = _time(before.start_utc)
     found = []
     for path in Path(folder).glob("*.json"):
-        with contextlib.suppress(CyberHansError):
+        with contextlib.suppress(Exception):  # whatever is wrong with a neighbour, it must not cost the new recording
             fields = _sidecar(path, _stamp(path))
             began = _time(fields.get("start_utc", ""))
             in_time = began < now if began and now else began is None and now is None
@@ -150,6 +157,6 @@ def _sidecar(path: Path, _stamp: tuple[int, ...]) -> dict[str, Any]:
 
 @functools.lru_cache(REMEMBERED)
 def _looked_at(path: Path, *_stamps: tuple[int, ...]) -> Profile | None:
-    with contextlib.suppress(CyberHansError):
+    with contextlib.suppress(Exception):
         return profile(load_recording(path))
     return None

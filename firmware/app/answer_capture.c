@@ -62,7 +62,8 @@ void answer_capture(const struct link_packet *packet)
     }
     most = capture_most_mhz(wanted.channels);
     if (wanted.rate_mhz < sensor->least_mhz || wanted.rate_mhz > most) {
-        answer_refuse(packet, REFUSAL_RATE, (int32_t)(wanted.rate_mhz > most ? most : sensor->least_mhz));
+        const uint32_t nearest = wanted.rate_mhz > most ? most : sensor->least_mhz;
+        answer_refuse(packet, REFUSAL_RATE, nearest < INT32_MAX ? (int32_t)nearest : INT32_MAX);
         return;
     }
     stream_capture(&wanted);

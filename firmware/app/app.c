@@ -10,6 +10,10 @@
 #include "source.h"
 #include "stream.h"
 
+/* Since the last request. Counted in seconds: where port_ticks counts fast it wraps within a few. */
+static uint16_t quiet_s;
+static uint32_t quiet_from; /* port_ticks when the second under way began */
+
 static void say(const char *text)
 {
     port_write((const uint8_t *)text, strlen(text));
@@ -29,10 +33,22 @@ static void say_digest(const uint8_t *digest)
     say(text);
 }
 
+static const char *doing(void)
+{
+    const struct stream *stream = stream_state();
+
+    if (stream->mode == MODE_CAPTURE) {
+        return "capturing"; /* for which it needs no core */
+    }
+    if (stream->status != HANS_OK) {
+        return hans_error(stream->status);
+    }
+    return stream->mode == MODE_RUN ? "running" : "host mode";
+}
+
 /* One line for a person at a terminal. The zero at its end keeps it apart from the next packet. */
 static void greet(void)
 {
-    const struct stream *stream = stream_state();
     char serial[17];
 
     port_serial(serial);
@@ -43,13 +59,32 @@ static void greet(void)
     say(", detector ");
     say_digest(HANS_DETECTOR_MODEL.detector);
     say(HANS_DETECTOR_MODEL.flags & HANS_UNCALIBRATED ? " (uncalibrated), " : ", ");
-    say(stream->status != HANS_OK ? hans_error(stream->status) : stream->mode == MODE_RUN ? "running" : "host mode");
+    say(doing());
     port_write((const uint8_t *)"\r\n", 3);
 }
 
 void app_init(void)
 {
     stream_init();
+}
+
+static void end_quiet(void)
+{
+    quiet_s = 0;
+    quiet_from = port_ticks();
+}
+
+/* A host that died, or was unplugged, leaves no machine unwatched. */
+static void count_quiet(void)
+{
+    if (stream_state()->mode == MODE_RUN) {
+        end_quiet();
+    } else if (port_ticks() - quiet_from >= port_tick_hz) {
+        quiet_from += port_tick_hz;
+        if (++quiet_s == HOST_PATIENCE_S) {
+            stream_begin(MODE_RUN, 0, 0);
+        }
+    }
 }
 
 static int listen(void)
@@ -59,6 +94,7 @@ static int listen(void)
     switch (link_take(&packet)) {
     case LINK_PACKET:
         answer(&packet);
+        end_quiet();
         return 1;
     case LINK_HELLO:
         greet();
@@ -85,6 +121,8 @@ static int sample(void)
 int app_step(void)
 {
     int heard = listen();
+
+    count_quiet();
     return sample() || heard;
 }
 

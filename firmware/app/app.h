@@ -4,6 +4,10 @@
 #ifndef APP_H_
 #define APP_H_
 
+#ifndef HOST_PATIENCE_S
+#define HOST_PATIENCE_S 120 /* without a request, after which the device runs on its own again (SPEC.md section 10.2) */
+#endif
+
 /* Prepare the core and start the sample source. Once, after port_init. */
 void app_init(void);
 

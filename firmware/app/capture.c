@@ -77,13 +77,11 @@ int capture_runs(void)
 
 void capture_begin(const struct message_capture *wanted, void *room, size_t size)
 {
-    const uint64_t ticks = (uint64_t)1000 * port_tick_hz;
-
     capture_stop();
     ring = room;
     stream = wanted->stream;
     wanted_frames = wanted->frames;
-    step = (ticks / wanted->rate_mhz << 32) + (ticks % wanted->rate_mhz << 32) / wanted->rate_mhz;
+    step = source_step(wanted->rate_mhz);
     width = wanted->channels;
     capacity = (uint16_t)(SAMPLES_MAX / width);
     slot_size = (uint16_t)((sizeof(struct slot) + capacity * width * sizeof(int16_t) + 3) / 4 * 4);
@@ -167,7 +165,7 @@ static void lose(uint32_t frames)
     begun = sampled;
 }
 
-/* The slot under way, or a new one whose first sample frame is the one `frames` after the block's; NULL: all are full. */
+/* The slot under way, or a new one whose first sample frame is `frames` after the block's; NULL: all are full. */
 static struct slot *open_slot(const struct source_block *block, uint32_t frames)
 {
     if (!filling && filled - sent < slots) {
@@ -216,6 +214,7 @@ void capture_take(void)
         if (wanting() == 0) {
             close_slot();
             running = 0;
+            source_stop();
         }
     }
     if (filling && filled == sent && port_ticks() - filling->ticks >= port_tick_hz / PATIENCE) {

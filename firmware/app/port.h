@@ -11,7 +11,10 @@
 
 extern const char port_board[];     /* the board's name in cyberhans/boards.toml */
 extern const uint32_t port_tick_hz; /* rate of port_ticks() */
-extern const uint32_t port_baud;    /* of the serial line, 10 bits a byte; 0: it sets no limit of its own */
+
+/* Of the serial line, 10 bits a byte. 0: it sets no limit of its own, as a pty, or a UART that an emulator gives no
+ * pace: then CAPTURE may take a rate that the line does not carry, and what is lost is counted. */
+extern const uint32_t port_baud;
 
 /* Clocks, pins, serial port with receive interrupt, tick. Called once, before anything else. */
 void port_init(void);
@@ -25,8 +28,8 @@ void port_write(const uint8_t *bytes, size_t size);
 /* Overruns since port_init: how often the receiver dropped a byte, or several, because nobody took them in time. */
 uint32_t port_lost(void);
 
-/* Bytes that port_write would take now without waiting for a reader; SIZE_MAX where the line never waits for one, as a UART;
- * 0 while nobody has the other end open. */
+/* Bytes that port_write would take now without waiting for a reader; SIZE_MAX where the line never waits for one, as a
+ * UART; 0 while nobody has the other end open. */
 size_t port_room(void);
 
 /* The application's: every port calls it each millisecond or so, from its tick interrupt where there is one. */

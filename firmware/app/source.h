@@ -1,14 +1,16 @@
 /*
- * Where samples come from when no host gives them: one sensor. Its driver implements this header; so do the stored waveform
- * (waveform_source.c) and, on `native`, the player of a recording. One LSB must mean what it meant in the recordings that
- * the detector learnt from (their `unit` and `scale`): a sensor set to half the range moves every level and band by two
- * octaves.
+ * Where samples come from when no host gives them: one sensor. Its driver implements this header; so do the stored
+ * waveform (waveform_source.c) and, on `native`, the player of a recording. One LSB must mean what it meant in the
+ * recordings that the detector learnt from (their `unit` and `scale`): a sensor set to half the range moves every level
+ * and band by two octaves.
  */
 #ifndef SOURCE_H_
 #define SOURCE_H_
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "port.h"
 
 /* What the sensor can do, and what its samples mean: value in `unit` = sample * scale_numerator / scale_denominator. */
 struct source_sensor {
@@ -31,6 +33,13 @@ struct source_block {
     uint32_t lost;          /* sample frames that the sensor dropped just before it */
 };
 
+/* How long a sample frame lasts, in 2^-32 ticks of port_ticks. */
+static inline uint64_t source_step(uint32_t rate_mhz)
+{
+    const uint64_t ticks = (uint64_t)1000 * port_tick_hz;
+    return (ticks / rate_mhz << 32) + (ticks % rate_mhz << 32) / rate_mhz;
+}
+
 const struct source_sensor *source_sensor(void);
 
 /* Begin to sample the first `channels` channels at `rate_mhz` sample frames per second, in 1/1000 Hz. */
@@ -40,6 +49,7 @@ void source_start(uint32_t rate_mhz, uint8_t channels);
  * never from both. */
 struct source_block source_read(void);
 
+/* From the tick interrupt at the end of a capture, else from the application; also where nothing is sampled. */
 void source_stop(void);
 
 #endif

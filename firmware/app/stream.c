@@ -110,8 +110,10 @@ int stream_begin(enum mode mode, uint32_t options, uint32_t window)
 
 void stream_init(void)
 {
-    /* A slot without a detector is all zeros (firmware/blank). */
-    stream.status = !HANS_DETECTOR_MODEL.magic ? HANS_E_MODEL : (int16_t)hans_init(&hans, &SPEC, &HANS_DETECTOR_MODEL, work.core, sizeof work.core);
+    stream.status = HANS_E_MODEL;
+    if (HANS_DETECTOR_MODEL.magic) { /* a slot without a detector is all zeros (firmware/blank) */
+        stream.status = (int16_t)hans_init(&hans, &SPEC, &HANS_DETECTOR_MODEL, work.core, sizeof work.core);
+    }
     stream_begin(MODE_RUN, 0, 0);
 }
 

@@ -1,7 +1,7 @@
 /*
- * The stored waveform as a sensor: played in a loop, at the rate that is asked for. Sample frame k since source_start is
- * the waveform's frame k modulo its length, always: a block that is read late is delayed, not lost, so that what a board
- * says on its own can be foretold.
+ * The stored waveform as a sensor: played in a loop, at the rate that is asked for. Sample frame k since source_start
+ * is the waveform's frame k modulo its length, always: a block that is read late is delayed, not lost, so that what a
+ * board says on its own can be foretold.
  */
 #include "../../app/source.h"
 
@@ -59,10 +59,9 @@ void source_start(uint32_t rate_mhz, uint8_t channels)
 {
     uint32_t frames = rate_mhz / 1000 / BLOCKS_PER_S + 1;
     uint32_t room = channels == hans_waveform_sensor.channels ? BLOCK : PICKED / channels;
-    uint64_t ticks = (uint64_t)1000 * port_tick_hz;
 
     most = (uint16_t)(frames < room ? frames : room);
-    step = (ticks / rate_mhz << 32) + (ticks % rate_mhz << 32) / rate_mhz;
+    step = source_step(rate_mhz);
     width = channels;
     next = 0;
     choose_count();
