@@ -66,6 +66,7 @@ class Trial(Watching):
         self.line.clear()
 
 
+@pytest.mark.timeout(3600)
 def test_what_is_lost_is_counted_exactly_and_nothing_wrong_is_kept(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

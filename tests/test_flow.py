@@ -16,7 +16,7 @@ from fake_device import fake_device, info_of
 from small_detector import small_image
 from test_capture import Watching, record
 
-from cyberhans import spool
+from cyberhans import draft, spool
 from cyberhans.capture import recorder
 from cyberhans.errors import CyberHansError
 from cyberhans.messages import REPLY, Capture, Capturing, Credit, Data, Event, Request, Sensor
@@ -169,15 +169,15 @@ def test_what_cannot_be_judged_is_kept(fails: str, tmp_path: Path, monkeypatch: 
 
 
 def test_what_a_full_disk_holds_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = spool.Spool._write
+    write = draft.Draft.write
 
-    def full(self: spool.Spool, data: bytes) -> None:
-        if self._file.tell() > 6000:
-            raise OSError(errno.ENOSPC, "No space left on device")
+    def full(self: draft.Draft, data: bytes) -> None:
+        if self.file.tell() > 6000:
+            raise draft.unwritable(self.hidden, OSError(errno.ENOSPC, "No space left on device"))
         write(self, data)
 
     monkeypatch.setattr(spool, "SPARE", 2000)
-    monkeypatch.setattr(spool.Spool, "_write", full)
+    monkeypatch.setattr(draft.Draft, "write", full)
     with fake_device(Fake()) as url:
         row = record(url, tmp_path, 2.0).to_dict()
     assert 1000 < row["samples"] == load_recording(row["file"]).frames < 3000

@@ -15,11 +15,11 @@ from cyberhans import machine_file, sidecar
 from cyberhans.capture.flow import Flow, State
 from cyberhans.capture.intake import Block, Intake
 from cyberhans.capture.plan import Wish, plan
+from cyberhans.capture.sensor import ask_sensor, identity
 from cyberhans.clock import LEAST, Rate, Stamps, rate, trend
 from cyberhans.device import Device
 from cyberhans.errors import CyberHansError
 from cyberhans.exchange import Refused
-from cyberhans.messages import Info, Request, Sensor
 from cyberhans.quality import assessed, earlier
 from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE, Recording
@@ -33,7 +33,6 @@ ENDING_SECONDS = 2.0  # for a device to end when it is told
 PAUSE_SECONDS = 0.1  # after a look that found one that cannot be opened yet
 STRANGER_SECONDS = 2.0  # after one that found another device
 CLOCK_TOLERANCE = RATE_TOLERANCE / 2  # of the device's clock against this computer's
-INT16_MAX = 32767
 FAR = 1.5  # times too fast or too slow: beyond it, per cent say little
 RATE_KNOWN = RATE_TOLERANCE / 2  # how well it should be, to be compared with a Spec's
 
@@ -78,8 +77,8 @@ class Recorder:
     def prepare(self) -> Path:
         """Ask what the device can do, and make room; gives the path that the recording will have."""
         wish, info = self._wish, self._device.info
-        self.sensor = _ask_sensor(self._device)
-        self._identity = _identity(info, self.sensor)
+        self.sensor = ask_sensor(self._device)
+        self._identity = identity(info, self.sensor)
         self.plan = plan(wish, self.sensor, info)
         self._intake = Intake(self.plan.channels, self.plan.rate_hz, info.tick_hz)
         self._flow = Flow(self._intake, self.plan)
@@ -197,7 +196,7 @@ class Recorder:
     def _is_same(self, found: Device) -> bool:
         """Else it is closed, and told: of another machine's samples none may get into this recording."""
         try:
-            if _identity(found.info, _ask_sensor(found)) == self._identity:
+            if identity(found.info, ask_sensor(found)) == self._identity:
                 return True
         except CyberHansError:
             found.close()
@@ -321,31 +320,3 @@ def _judged(made: Recording) -> tuple[Recording, str]:
         reason = Reason(f"its quality could not be judged ({why}): run `cyberhans inspect` on it, and report this")
         made = replace(made, reasons=(*made.reasons, reason))
         return made, sidecar.pack(made, clipped=clipped)
-
-
-def _identity(info: Info, sensor: Sensor) -> tuple[object, ...]:
-    """What must be the same where samples of a device are to follow those from before it was unplugged."""
-    scale = sensor.scale_numerator, sensor.scale_denominator, sensor.unit, sensor.full_scale
-    return info.board, info.serial, sensor.sensor, sensor.channels, *scale
-
-
-def _ask_sensor(device: Device) -> Sensor:
-    if not device.info.tick_hz:
-        raise CyberHansError(f"{device.name}: the device sent an INFO with tick_hz 0; build and flash it again")
-    sensor = Sensor.unpack(device.request(Request.SENSOR))
-    if impossible := _impossible(sensor):
-        raise CyberHansError(f"{device.name}: the device sent a SENSOR with {impossible}; build and flash it again")
-    return sensor
-
-
-def _impossible(sensor: Sensor) -> str:
-    for name in ("rate_mhz", "least_mhz", "scale_numerator", "scale_denominator", "full_scale", "channels"):
-        if not getattr(sensor, name):
-            return f"{name} 0"
-    if sensor.full_scale > INT16_MAX:
-        return f"full_scale {sensor.full_scale}, above {INT16_MAX}"
-    if sensor.least_mhz > sensor.most_mhz:
-        return f"least_mhz {sensor.least_mhz} above most_mhz {sensor.most_mhz}"
-    if not sensor.unit.strip() or not sensor.unit.isprintable():
-        return f"unit {sensor.unit!r}"
-    return ""
