@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from defects import TABLE, healthy
 
+from cyberhans import sidecar
 from cyberhans.errors import CyberHansError
 from cyberhans.profile import Profile
 from cyberhans.quality import assess, assessed, earlier, grade, profile, verdict
@@ -220,6 +221,19 @@ def test_the_verdict_of_a_file_knows_the_earlier_ones_and_what_was_told(tmp_path
     assert verdict(loaded) == list(made.reasons) and "channels x, z are swapped" in verdict(loaded)[0]
     other = save_recording(loaded, tmp_path / "elsewhere" / "pump.wav")  # what was told goes with it
     assert verdict(load_recording(other.path or "")) == list(made.reasons)
+
+
+def test_each_sidecar_of_a_folder_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of its recordings are asked about; but anew when it was changed."""
+    made = [dataclasses.replace(healthy("pump", n), start_utc=f"2026-05-0{n}T06:00:00Z") for n in range(1, 6)]
+    for n, one in enumerate(made):
+        save_recording(assessed(one), tmp_path / f"{n}.wav")
+    reads, read = list[str](), sidecar.read
+    monkeypatch.setattr(sidecar, "read", lambda path: (reads.append(path.name), read(path))[1])
+    assert [len(earlier(tmp_path, one)) for one in made] == [0, 1, 2, 3, 4]
+    assert sorted(reads) == [f"{n}.json" for n in range(5)]
+    save_recording(dataclasses.replace(made[0], label="anomaly"), tmp_path / "0.wav")
+    assert len(earlier(tmp_path, made[4])) == 3 and reads[5:] == ["0.json"]
 
 
 @pytest.mark.parametrize("frames", [1024, 1711])

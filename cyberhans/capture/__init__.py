@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cyberhans.capture.intake import Block
 from cyberhans.capture.plan import Plan, Wish
 from cyberhans.capture.recorder import Again, Recorder, View
 from cyberhans.device import Device
@@ -19,7 +20,7 @@ from cyberhans.recording import Recording
 
 __all__ = ["Again", "Captured", "MakeView", "Open", "View", "Wish", "capture", "stopping"]
 Open = Callable[[], Device]
-MakeView = Callable[[Plan, Sensor, Path], contextlib.AbstractContextManager[View]]
+MakeView = Callable[[Plan, Sensor, Path], contextlib.AbstractContextManager[View[Block]]]
 
 
 @dataclass(frozen=True, eq=False)

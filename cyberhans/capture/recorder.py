@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cyberhans import machine_file, sidecar
 from cyberhans.capture.flow import Flow, State
@@ -39,10 +39,13 @@ RATE_KNOWN = RATE_TOLERANCE / 2  # how well it should be, to be compared with a 
 Again = Callable[[float], "Device | None"]  # seconds to look for it -> the same device, if it is there again
 
 
-class View(Protocol):
+Piece = TypeVar("Piece", contravariant=True)  # Block, or Rows of lines
+
+
+class View(Protocol[Piece]):
     """What shows a person how it goes: live.Live."""
 
-    def add(self, block: Block, /) -> None:
+    def add(self, piece: Piece, /) -> None:
         """Samples, as they come."""
 
     def tick(self) -> None:
@@ -83,7 +86,7 @@ class Recorder:
         self._spool = Spool(wish.folder, name, self.plan.channels, self.plan.rate_hz)
         return self._spool.path
 
-    def run(self, view: View, stopped: Callable[[], bool]) -> None:
+    def run(self, view: View[Block], stopped: Callable[[], bool]) -> None:
         """Until all is there, somebody stops it, or the device does not come back."""
         self._view, self._start = view, datetime.now(UTC)
         self._flow.begin(self._device)

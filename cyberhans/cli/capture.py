@@ -69,23 +69,28 @@ def capture(
     Exit code 0 also where its quality is `failed`: it is kept, and `train` refuses it. 1: nothing was recorded.
     """
     from cyberhans.capture import Wish
-    from cyberhans.capture import capture as record
-    from cyberhans.player import synthetic
 
     wish = Wish(machine, label, seconds, out, channels, rate, _names(axes), speed, load, notes, session).completed()
     place = chosen_device(device, serial)
-    if place.board:
-        wish = replace(wish, synthetic=synthetic(place.url.removeprefix("board:")))
     if lines:
         how = {"unit": unit, "baud": baud, "index": index_column, "scale": scale, "most": most}
-        return tell(_capture_lines(wish, place, live, how), as_json)
-    if unit or baud or most or scale or index_column:
+        tell(_capture_lines(wish, place, live, how), as_json)
+    elif unit or baud or most or scale or index_column:
         raise typer.BadParameter(
             "--unit, --baud, --range, --scale and --index-column go with --lines; a device says it"
         )
+    else:
+        tell(_capture_packets(wish, place, live, patience), as_json)
+
+
+def _capture_packets(wish: Wish, place: Place, live: bool, patience: float) -> dict[str, Any]:
+    from cyberhans.capture import capture as record
+    from cyberhans.player import synthetic
+
+    if place.board:
+        wish = replace(wish, synthetic=synthetic(place.url.removeprefix("board:")))
     again = None if place.board else _finder(place)
-    captured = record(wish, _opener(place), again, view=_views(wish, live), patience_s=patience)
-    tell(captured.to_dict(), as_json)
+    return record(wish, _opener(place), again, view=_views(wish, live), patience_s=patience).to_dict()
 
 
 def _capture_lines(wish: Wish, place: Place, live: bool, how: dict[str, Any]) -> dict[str, Any]:

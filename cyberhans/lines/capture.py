@@ -12,14 +12,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import serial
 from numpy.typing import NDArray
 
 from cyberhans import machine_file
-from cyberhans.capture import Captured, stopping
+from cyberhans.capture import Captured, View, stopping
 from cyberhans.capture.plan import Wish, refuse_unwritable
 from cyberhans.clock import Rate
 from cyberhans.draft import reserved
@@ -53,20 +53,7 @@ class Rows:
     time_s: float
 
 
-class View(Protocol):
-    """live.Live, as far as it is needed here."""
-
-    def add(self, piece: Rows, /) -> None:
-        """Sound lines, as they come."""
-
-    def tick(self) -> None:
-        """Perhaps nothing has come."""
-
-    def note(self, text: str, /) -> None:
-        """What happens; "": nothing any more."""
-
-
-MakeView = Callable[[Sequence[str], float, Path], AbstractContextManager[View]]  # axes, rate_hz, file
+MakeView = Callable[[Sequence[str], float, Path], AbstractContextManager[View[Rows]]]  # axes, rate_hz, file
 
 
 @dataclass(frozen=True)
@@ -173,7 +160,7 @@ class _Shown:
         self, lines: Lines, columns: Columns, make: MakeView | None, path: Path, stack: contextlib.ExitStack
     ) -> None:
         self._lines, self._columns, self._make, self._path, self._stack = lines, columns, make, path, stack
-        self._view: View | None = None
+        self._view: View[Rows] | None = None
         self._count, self._last = 0, math.inf
 
     def update(self, now: float) -> None:

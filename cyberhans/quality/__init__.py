@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from cyberhans.recording import Recording, load_recording
 __all__ = ["Profile", "Reason", "assess", "assessed", "earlier", "grade", "profile", "verdict"]
 MOST_EARLIER = 20  # the latest of a machine's recordings are what a new one is compared with
 COMPANIONS = 3  # of fewer that do not say when they were made, nobody knows which is right
+REMEMBERED = 4096  # sidecars
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -107,7 +109,7 @@ def earlier(folder: str | Path, before: Recording) -> list[Profile]:
     found = []
     for path in Path(folder).glob("*.json"):
         with contextlib.suppress(Exception):  # whatever is wrong with a neighbour, it must not cost the new recording
-            fields = sidecar.read(path)
+            fields = _sidecar(path, _stamp(path))
             began = _time(fields.get("start_utc", ""))
             in_time = began < now if began and now else began is None and now is None
             if in_time and path.with_suffix(".wav") != before.path and _counts(fields, before):
@@ -115,7 +117,7 @@ def earlier(folder: str | Path, before: Recording) -> list[Profile]:
     latest = sorted(found, key=lambda entry: entry[:2])[-MOST_EARLIER:]
     if now is None and len(latest) < COMPANIONS:
         return []
-    profiles = [made or _looked_at(path.with_suffix(".wav")) for _, path, made in latest]
+    profiles = [made or _profile_of(path.with_suffix(".wav")) for _, path, made in latest]
     return [made for made in profiles if made and (made.unit, made.axes) == (before.unit, before.axes)]
 
 
@@ -135,7 +137,26 @@ def _counts(fields: dict[str, Any], before: Recording) -> bool:
     return same and grade(fields.get("reasons", ())) != "failed" and fields.get("label") != "anomaly"
 
 
-def _looked_at(path: Path) -> Profile | None:
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Another one when the file is: so each file is read once only, however many recordings of its folder are asked."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ()
+    return state.st_ino, state.st_mtime_ns, state.st_size
+
+
+def _profile_of(path: Path) -> Profile | None:
+    return _looked_at(path, _stamp(path), _stamp(path.with_suffix(".json")))
+
+
+@functools.lru_cache(REMEMBERED)
+def _sidecar(path: Path, _stamp: tuple[int, ...]) -> dict[str, Any]:
+    return sidecar.read(path)
+
+
+@functools.lru_cache(REMEMBERED)
+def _looked_at(path: Path, *_stamps: tuple[int, ...]) -> Profile | None:
     with contextlib.suppress(Exception):
         return profile(load_recording(path))
     return None
