@@ -86,7 +86,11 @@ def ensure(folder: str | Path) -> Path:
     """Write a template, all of it comments, if the folder has no machine.toml; gives its path."""
     path = Path(folder) / NAME
     if not path.exists():
-        write_whole(path, TEMPLATE.encode())
+        try:
+            write_whole(path, TEMPLATE.encode())
+        except CyberHansError:
+            if not path.exists():  # else another capture was quicker
+                raise
     return path
 
 

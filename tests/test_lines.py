@@ -195,6 +195,13 @@ def test_a_scale_that_is_too_small_cuts_off_and_says_so() -> None:
     assert (made.samples[:, 0].tolist(), made.beyond, made.error) == ([32767, 3000, -32768], 1e30, 0)
 
 
+def test_integers_with_a_scale_are_counts() -> None:
+    made = sampled(np.array([[17280.0], [-32767.0]]), 0, scale=1 / 16384, most=2.0)
+    assert (made.samples[:, 0].tolist(), made.scale, made.full_scale) == ([17280, -32767], 1 / 16384, 32767)
+    assert (made.error, made.beyond, made.chosen) == (0, 0, False)
+    assert sampled(np.array([[40_000.0]]), 0, scale=0.5).beyond == 20_000
+
+
 def test_values_of_next_to_nothing_are_0() -> None:
     made = sampled(np.array([[1e-320], [-1e-310]]), None)
     assert made.samples.tolist() == [[0], [0]] and made.scale > 0

@@ -30,7 +30,7 @@ Range = Annotated[
 ]
 Scale = Annotated[
     float | None,
-    typer.Option(help="Unit per step of a sample; default: the last digit printed.", rich_help_panel=LINES),
+    typer.Option(help="Unit per count, if counts are printed; else the last digit is 1.", rich_help_panel=LINES),
 ]
 IndexColumn = Annotated[
     int | None,

@@ -25,7 +25,7 @@ from cyberhans.clock import Rate
 from cyberhans.draft import reserved
 from cyberhans.errors import CyberHansError
 from cyberhans.lines.arrival import numbered, pace, strays
-from cyberhans.lines.decimals import LARGEST, sampled
+from cyberhans.lines.decimals import LARGEST, sampled, worth
 from cyberhans.lines.format import Columns
 from cyberhans.lines.reader import Lines
 from cyberhans.quality import assessed, earlier
@@ -122,7 +122,7 @@ def capture_lines(wish: Wish, how: LineWish, url: str, *, view: MakeView | None 
         draft = reserved(folder, name)  # before a person waits: can it be written?
         stack.callback(draft.discard)
         machine_file.ensure(folder)
-        shown = _Shown(lines, Columns(wish.axes, how.index), view, draft.path, stack)
+        shown = _Shown(lines, Columns(wish.axes, how.index), how.scale, view, draft.path, stack)
         why = _listen(port, lines, wish.seconds, shown, stopped)
         made = _captured(lines, wish, how, why)
         whole = assessed(made.recording, earlier(folder, made.recording))
@@ -157,9 +157,11 @@ class _Shown:
     """What a view has been told; it is made as soon as the rate is roughly known."""
 
     def __init__(
-        self, lines: Lines, columns: Columns, make: MakeView | None, path: Path, stack: contextlib.ExitStack
-    ) -> None:
+        self, lines: Lines, columns: Columns, scale: float | None, make: MakeView | None, path: Path,
+        stack: contextlib.ExitStack,
+    ) -> None:  # fmt: skip
         self._lines, self._columns, self._make, self._path, self._stack = lines, columns, make, path, stack
+        self._scale = scale
         self._view: View[Rows] | None = None
         self._count, self._last = 0, math.inf
 
@@ -174,7 +176,7 @@ class _Shown:
             self._view = self._stack.enter_context(self._make(axes, lines.frames / (now - lines.began), self._path))
         if lines.frames > self._count:
             values, index, came = lines.latest(self._count)
-            self._view.add(Rows(index, values[:, chosen], came))
+            self._view.add(Rows(index, values[:, chosen] * worth(lines.format.decimals, self._scale), came))
             self._count, self._last = lines.frames, now
         self._view.note("nothing comes any more" if now - self._last > QUIET_S else "")
         self._view.tick()

@@ -30,10 +30,12 @@ class Samples:
 def sampled(values: Floats, decimals: int | None, scale: float | None = None, most: float | None = None) -> Samples:
     """values (n, channels) as they were printed with so many decimals (None: with an exponent).
 
-    scale, in the unit per LSB, and `most`, the largest magnitude that the sensor can tell, are as asked for. Without a
-    scale: one printed step, if all that the sensor can tell fits into 16 bits; else the least scale that holds it.
+    scale, in the unit per LSB, and `most`, the largest magnitude that the sensor can tell, are as asked for. With a
+    scale, integers are counts of it; see worth(). Without one: one printed step, if all that the sensor can tell fits
+    into 16 bits; else the least scale that holds it.
     Values that do not fit the scale or the range asked for are cut off: one of them may be a damaged one.
     """
+    values = values * worth(decimals, scale)
     largest = float(np.abs(values).max(initial=0.0))
     full = most if most is not None else largest
     step, chosen = scale, False
@@ -48,6 +50,11 @@ def sampled(values: Floats, decimals: int | None, scale: float | None = None, mo
     error = float(np.abs(samples * step - np.clip(values, -(LARGEST + 1) * step, LARGEST * step)).max(initial=0.0))
     full_scale = min(LARGEST, max(1, round(full / step))) if most is not None else LARGEST
     return Samples(samples, step, full_scale, error if error > 1e-6 * step else 0.0, chosen, beyond)
+
+
+def worth(decimals: int | None, scale: float | None) -> float:
+    """What 1, as it is printed, is in the unit: a sketch that prints a sensor's counts has a scale and no decimals."""
+    return scale if scale is not None and decimals == 0 else 1.0
 
 
 def _step(values: Floats, decimals: int | None, full: float, *, exact: bool) -> float | None:
