@@ -470,6 +470,13 @@ def test_a_bad_acquisition_is_one_line(expected: str, tmp_path: Path) -> None:
 # --- damage of any kind
 
 
+def damaged(content: bytes, at: float, value: int, cut: float) -> bytes:
+    """With one byte changed, and the end cut off; at, cut: shares of its length."""
+    changed = bytearray(content)
+    changed[int(at * (len(content) - 1))] = value
+    return bytes(changed[: len(changed) - int(cut * len(changed))])
+
+
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=full(60, 1500), deadline=None)
 @given(at=st.floats(0, 1), value=st.integers(0, 255), cut=st.one_of(st.just(0.0), st.floats(0, 1)))
@@ -478,11 +485,9 @@ def test_damage_is_one_line_or_equal_samples(
 ) -> None:
     """One byte changed or the end cut off: with its .about, a file never gives samples that are not the recording's."""
     made, content, about, suffix = whole_file(name, tmp_path_factory)
-    changed = bytearray(content)
-    changed[int(at * (len(content) - 1))] = value
     folder = tmp_path_factory.mktemp("damaged")
     path = folder / f"normal.x{suffix}"
-    path.write_bytes(bytes(changed[: len(changed) - int(cut * len(changed))]))
+    path.write_bytes(damaged(content, at, value, cut))
     beside = path.with_suffix(".json") if name == "dcase" else path.with_name(f"{path.name}.about")
     beside.write_bytes(about)
     try:
@@ -500,10 +505,8 @@ def test_damage_without_anything_beside_it_is_one_line_or_a_recording(
     name: str, at: float, value: int, cut: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     _, content, _, suffix = whole_file(name, tmp_path_factory)
-    changed = bytearray(content)
-    changed[int(at * (len(content) - 1))] = value
     path = tmp_path_factory.mktemp("damaged") / f"normal.x{suffix}"
-    path.write_bytes(bytes(changed[: len(changed) - int(cut * len(changed))]))
+    path.write_bytes(damaged(content, at, value, cut))
     try:
         made, error, _ = load_foreign(path, Asked(machine="m", rate_hz=1000.0, unit="full-scale"))
     except CyberHansError as refused:
