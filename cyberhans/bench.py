@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import fnmatch
 import importlib.metadata
 import multiprocessing
@@ -16,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cyberhans import __version__, bench_summary
 from cyberhans.boards import board
@@ -25,11 +26,12 @@ from cyberhans.detectors import KINDS, WITHOUT_CHANCE
 from cyberhans.errors import CyberHansError
 from cyberhans.evaluate import evaluate
 from cyberhans.flash import Flash
+from cyberhans.promise import Promise
 from cyberhans.spec import Spec, design, size_for_ram
-from cyberhans.threshold import windows_needed
 from cyberhans.train import LIBRARIES, train
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,19 @@ class Settings:
     """What all rows have in common; `size` is that of spec.design()."""
 
     folder: Path
-    false_alarm_rate: float
+    per_month: float
     board: str
     size: str
     seeds: int
     together: tuple[str, ...]
     apart: tuple[str, ...]
+    fewer: bool
 
 
 def bench(
     folder: str | Path, *, protocols: str = "*", kinds: Sequence[str] = KINDS, seeds: int = 1,
-    false_alarm_rate: float = 0.02, board_name: str = "netduinoplus2", jobs: int = 0,
-    together: Sequence[str] = (), apart: Sequence[str] = (),
+    per_month: float = 1.0, board_name: str = "netduinoplus2", jobs: int = 0,
+    together: Sequence[str] = (), apart: Sequence[str] = (), fewer: bool = False,
     note: Callable[[int, int, str], None] = lambda done, of, what: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train and measure `kinds` with the seeds 0 … seeds-1 on each protocol whose name fits the glob `protocols`.
@@ -57,12 +60,15 @@ def bench(
     protocol, and is measured as evaluate() does it, with the C and the threshold that would ship. Rows: in the order
     of protocols.csv, kinds and seeds, whatever `jobs` (processes; 0: one for each core). A protocol that cannot be
     measured gives rows whose `reason` says why, and no figures. together, apart: globs that make the groups of the
-    means, see bench_summary.group(). warnings: those of evaluate(). flash_bytes: of the image for the board, None where
+    means, see bench_summary.group(). per_month: the promise that makes every threshold (promise.py), at the windows'
+    own pace; where the baseline is too little for it the threshold is that of a detector that still learns. alarms: see
+    evaluate.alarm_counts(). fewer: rows too for each smaller number of training recordings, the first so many, with
+    their number in `recordings`; they count in no mean. warnings: those of evaluate(). flash_bytes: of the image for the board, None where
     flash_reason says why: linked for seed 0; for another seed that image with its compiled model in the place of
     the first one's. `note` is told (done, of, what) as the work goes on. Gives settings, rows, summary.
     """
     size = size_for_ram(board(board_name).ram_bytes)
-    settings = Settings(Path(folder), false_alarm_rate, board_name, size, seeds, tuple(together), tuple(apart))
+    settings = Settings(Path(folder), per_month, board_name, size, seeds, tuple(together), tuple(apart), fewer)
     names = _check(settings, protocols, kinds)
     tasks = [(settings, name, kind) for name in names for kind in kinds]
     rows: list[Row] = []
@@ -79,7 +85,7 @@ def _check(settings: Settings, protocols: str, kinds: Sequence[str]) -> list[str
             raise CyberHansError(f"detector {kind!r}: choose {', '.join(KINDS)}")
     if settings.seeds < 1:
         raise CyberHansError(f"{settings.seeds} seeds: give 1 or more")
-    windows_needed(settings.false_alarm_rate)
+    Promise(settings.per_month)
     known = protocol_names(settings.folder)
     for pattern in (protocols, *settings.together, *settings.apart):
         if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
@@ -124,33 +130,47 @@ def _follow(parent: Connection) -> None:
 
 
 def _measured(settings: Settings, name: str, kind: str) -> list[Row]:
-    """One row per seed; those of a kind without chance are one and the same."""
+    """One row per seed; those of a kind without chance are one and the same. Then the rows of fewer recordings."""
     group = bench_summary.group(name, settings.together, settings.apart)
     known = {"protocol": name, "group": group, "detector": kind}
     rows: list[Row] = []
-    protocol: Protocol | None = None
+    protocol = _or_reason(lambda: load_protocol(settings.folder, name))
     with tempfile.TemporaryDirectory() as work:
         flash = Flash(settings.board, Path(work))
         for seed in range(settings.seeds):
-            row: Row = {**known, "seed": seed, "reason": None}
             if rows and kind in WITHOUT_CHANCE:
                 rows.append({**rows[0], "seed": seed})
                 continue
-            try:
-                protocol = protocol or load_protocol(settings.folder, name)
-                row |= _figures(settings, protocol, kind, seed, flash)
-            except CyberHansError as error:
-                row["reason"] = str(error)
-            rows.append(row)
+            rows.append({**known, "seed": seed, **_row(settings, protocol, kind, seed, flash)})
+    if settings.fewer and isinstance(protocol, Protocol):
+        for count in range(1, len(protocol.train)):
+            less = dataclasses.replace(protocol, train=protocol.train[:count])
+            rows.append({**known, "group": None, "seed": 0, "fewer": True, **_row(settings, less, kind, 0, None)})
     return rows
 
 
-def _figures(settings: Settings, protocol: Protocol, kind: str, seed: int, flash: Flash) -> Row:
+def _or_reason(work: Callable[[], T]) -> T | str:
+    try:
+        return work()
+    except CyberHansError as error:
+        return str(error)
+
+
+def _row(settings: Settings, protocol: Protocol | str, kind: str, seed: int, flash: Flash | None) -> Row:
+    if isinstance(protocol, str):
+        return {"reason": protocol}
+    found = _or_reason(lambda: _figures(settings, protocol, kind, seed, flash))
+    return {"reason": found} if isinstance(found, str) else {"reason": None, **found}
+
+
+def _figures(settings: Settings, protocol: Protocol, kind: str, seed: int, flash: Flash | None) -> Row:
     spec = spec_for(protocol, settings.size)
-    detector = train(protocol.train, kind=kind, spec=spec, false_alarm_rate=settings.false_alarm_rate, seed=seed,
+    detector = train(protocol.train, kind=kind, spec=spec, promise=Promise(settings.per_month), seed=seed,
                      uncalibrated=True)  # fmt: skip
-    facts = {"features": spec.features, "window_s": spec.window / spec.rate_hz, "threshold": detector.threshold}
-    return {**evaluate(detector, protocol), **facts, "digest": detector.digest.hex(), **flash.measure(detector)}
+    facts = {"features": spec.features, "window_s": spec.window / spec.rate_hz, "threshold": detector.threshold,
+             "recordings": len(protocol.train)}  # fmt: skip
+    size = flash.measure(detector) if flash else {"flash_bytes": None, "flash_reason": None}
+    return {**evaluate(detector, protocol), **facts, "digest": detector.digest.hex(), **size}
 
 
 def spec_for(protocol: Protocol, size: str) -> Spec:
@@ -166,7 +186,7 @@ def _described(settings: Settings, protocols: str) -> dict[str, Any]:
         "together": list(settings.together),
         "apart": list(settings.apart),
         "seeds": settings.seeds,
-        "false_alarm_rate": settings.false_alarm_rate,
+        "false_alarms_per_month": settings.per_month,
         "rule": f"design({settings.size!r}, rate, channels, shortest training segment) for every protocol",
         "board": settings.board,
         "versions": {

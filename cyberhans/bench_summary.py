@@ -27,8 +27,10 @@ def summary(rows: Sequence[Row]) -> dict[str, Row]:
 
     over_protocols: the mean over all protocols; over_groups: over the groups, each the mean of its protocols. Each is
     taken for every seed by itself; told are mean, min, max and standard deviation (of the seeds, n - 1) of these.
-    groups: each group's figures, mean over its protocols and seeds. A protocol counts if every seed of it is measured.
+    groups: each group's figures, mean over its protocols and seeds. A protocol counts if every seed of it is measured;
+    rows of fewer recordings count nowhere.
     """
+    rows = [row for row in rows if not row.get("fewer")]
     return {kind: _of_kind([row for row in rows if row["detector"] == kind])
             for kind in dict.fromkeys(row["detector"] for row in rows)}  # fmt: skip
 
@@ -80,19 +82,21 @@ def lines(found: Row) -> Iterator[str]:
     """The outcome of bench() for people: a line per protocol and detector, then what they come to."""
     settings, rows = found["settings"], found["rows"]
     width = max([len("protocol"), *(len(row["protocol"]) for row in rows)])
-    yield f"{settings['seeds']} seeds, false-alarm rate asked for {settings['false_alarm_rate']:g}; {settings['rule']}"
-    yield (f"{'protocol':<{width}}  {'detector':<11} {'AUC':>5} {'min':>5}…{'max':<5} {'pAUC':>5} {'alarms':>6} "
-           f"{'found':>6}   {'10 s: AUC':>9} {'alarms':>6} {'found':>6} {'features':>8} {'flash B':>8}")  # fmt: skip
-    pairs = dict.fromkeys((row["protocol"], row["detector"]) for row in rows)
+    yield f"{settings['seeds']} seeds; promised: {settings['false_alarms_per_month']:g} false alarms a month; {settings['rule']}"
+    yield (f"{'protocol':<{width}}  {'detector':<11} {'rec':>3} {'AUC':>5} {'min':>5}…{'max':<5} {'pAUC':>5} {'alarms':>6} "
+           f"{'found':>6}   {'10 s: AUC':>9} {'false':>8} {'found':>9} {'share, 95 %':>15} {'features':>8} {'flash B':>8}")  # fmt: skip
+    places = dict.fromkeys((row["protocol"], row["detector"], row.get("recordings")) for row in rows)
     warned = 0
-    for name, kind in pairs:
-        told = [row for row in rows if (row["protocol"], row["detector"]) == (name, kind)]
+    for name, kind, recordings in places:
+        told = [
+            row for row in rows if (row["protocol"], row["detector"], row.get("recordings")) == (name, kind, recordings)
+        ]
         mark = "!" if any(row.get("warnings") for row in told) else " "
         warned += mark == "!"
         yield f"{name + mark:<{width + 1}} {kind:<11} {_line(told)}"
-    yield "* uncalibrated: too few training windows for the rate. Mean over seeds; min…max over seeds."
+    yield "* learning: too little baseline for a promise. Mean over seeds; min…max over seeds; 10 s: counts of seed 0."
     if warned:
-        yield f"! warned of, {warned} of {len(pairs)} rows: few recordings, or something wrong with one; see --json"
+        yield f"! warned of, {warned} of {len(places)} rows: few recordings, or something wrong with one; see --json"
     for kind, means in found["summary"].items():
         for what, count in (("protocols", means["protocols"]), ("groups", means["groups_counted"])):
             yield f"{kind:<11} {f'mean over {count} {what}:':<24} " + _means(means[f"over_{what}"])
@@ -106,12 +110,19 @@ def _line(rows: Sequence[Row]) -> str:
     mean = {figure: statistics.fmean(row[figure] for row in rows) for figure in FIGURES}
     aucs = [row["auc"] for row in rows]
     flash = [row["flash_bytes"] for row in rows if row["flash_bytes"] is not None]
-    alarms = f"{mean['false_alarm_rate']:.3f}{'*' if rows[0]['uncalibrated'] else ' '}"
+    rate = f"{mean['false_alarm_rate']:.3f}{'*' if rows[0]['uncalibrated'] else ' '}"
     return (
-        f"{mean['auc']:5.3f} {min(aucs):5.3f}…{max(aucs):5.3f} {mean['pauc10']:5.3f} {alarms:>6} "
-        f"{mean['detection_rate']:6.3f}   {mean['decision_auc']:9.3f} {mean['decision_false_alarm_rate']:6.3f} "
-        f"{mean['decision_detection_rate']:6.3f} {rows[0]['features']:8} {max(flash) if flash else '-':>8}"
+        f"{rows[0]['recordings']:>3} {mean['auc']:5.3f} {min(aucs):5.3f}…{max(aucs):5.3f} {mean['pauc10']:5.3f} {rate:>6} "
+        f"{mean['detection_rate']:6.3f}   {mean['decision_auc']:9.3f} {_alarms(rows[0]['alarms'])} "
+        f"{rows[0]['features']:8} {max(flash) if flash else '-':>8}"
     )
+
+
+def _alarms(alarms: Row) -> str:
+    """Of decisions that share no window: false ones, found ones, and the share found with its 95 % interval."""
+    low, high = alarms["found_share"]
+    false, found = (f"{alarms[hit]}/{alarms[of]}" for hit, of in (("false", "of_normal"), ("found", "of_anomaly")))
+    return f"{false:>8} {found:>9} {alarms['found_sliding']:5.3f} {low:4.2f}…{high:4.2f}"
 
 
 def _means(spreads: Row) -> str:

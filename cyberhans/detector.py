@@ -20,6 +20,7 @@ import numpy.typing as npt
 from cyberhans import detector_source
 from cyberhans.core import Core
 from cyberhans.errors import CyberHansError
+from cyberhans.promise import Promise
 from cyberhans.spec import Spec
 from cyberhans.spec_file import spec_from_dict
 from cyberhans.tables import emit_tables
@@ -55,11 +56,12 @@ class Detector:
     kind              autoencoder, forest or gaussian
     threshold         1/65536 octave; an anomaly is a score above it
     uncalibrated      the threshold rests on too few windows for the rate asked for
-    false_alarm_rate  asked for, per window
+    false_alarm_rate  asked for, per window; None where a promise was
     arrays            what was learnt, and the left-out scores behind the threshold (int32, 1/65536 octave)
     golden            windows int16 (g, n, channels) of the training recordings, with the features and scores expected
     provenance        recordings with their sha256, seed, windows, versions, how well the C agreed with scikit-learn;
                       `accepted`: recordings that failed, with their reasons, and why they were accepted
+    promise           how many false alarms a month; None where a rate per window was asked for
     folder            where it lies on disk, None before it is saved
     """
 
@@ -68,12 +70,13 @@ class Detector:
     model: Model
     threshold: int
     uncalibrated: bool
-    false_alarm_rate: float
+    false_alarm_rate: float | None
     arrays: dict[str, npt.NDArray[Any]]
     golden: npt.NDArray[np.int16]
     golden_features: npt.NDArray[np.int16]
     golden_score: npt.NDArray[np.int32]
     provenance: dict[str, Any]
+    promise: Promise | None = None
     folder: Path | None = None
 
     @property
@@ -87,8 +90,10 @@ class Detector:
         return hashlib.sha256(self.spec.digest + self.model.digest + settings).digest()[:16]
 
     @property
-    def false_alarms_per_hour(self) -> float:
-        """What the rate asked for means on a machine that runs without pause."""
+    def false_alarms_per_hour(self) -> float | None:
+        """What a rate per window means on a machine that runs without pause."""
+        if self.false_alarm_rate is None:
+            return None
         return self.false_alarm_rate * 3600 * self.spec.rate_hz / self.spec.hop
 
     def core(self) -> Core:
@@ -105,14 +110,22 @@ class Detector:
             "features": self.spec.features,
             "window_s": self.spec.window / self.spec.rate_hz,
             "threshold_octaves": self.threshold / 65536,
-            "false_alarm_rate": self.false_alarm_rate,
-            "false_alarms_per_hour": self.false_alarms_per_hour,
+            **self._limit(),
             "uncalibrated": self.uncalibrated,
             "windows": self.provenance["windows"],
             "recordings": len(self.provenance["recordings"]),
             "warnings": self.warnings,
             "digest": self.digest.hex(),
         }
+
+    def _limit(self) -> dict[str, Any]:
+        """What the threshold keeps, and by which vote."""
+        vote = self.provenance["decision"]
+        alarm = {"alarm": f"{vote['needed']} of {vote['votes']} windows", "window_every_s": vote["every_s"]}
+        if self.promise is None:
+            rates = {"false_alarm_rate": self.false_alarm_rate, "false_alarms_per_hour": self.false_alarms_per_hour}
+            return rates | alarm
+        return {"false_alarms_per_month": self.promise.per_month, "confidence": self.promise.confidence} | alarm
 
     @property
     def warnings(self) -> list[str]:
@@ -173,6 +186,7 @@ class Detector:
             "threshold": self.threshold,
             "uncalibrated": self.uncalibrated,
             "false_alarm_rate": self.false_alarm_rate,
+            "promise": self.promise.to_dict() if self.promise else None,
             "warnings": self.warnings,
             "digests": {name: digest.hex() for name, digest in digests.items()},
             "spec": self.spec.to_dict(),
@@ -198,6 +212,7 @@ def load_detector(folder: str | Path) -> Detector:
             golden_score=arrays.pop("golden_score"),
             arrays=arrays,
             folder=folder,
+            promise=Promise(**fields["promise"]) if fields["promise"] else None,
             **{name: fields[name] for name in ("kind", "threshold", "uncalibrated", "false_alarm_rate", "provenance")},
         )
         stated = dict(fields["digests"])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cyberhans import decision
 from cyberhans.dataset import Protocol
-from cyberhans.decision import stretches, votes
+from cyberhans.decision import disjoint, interval_s, sliding, votes_every
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
 from cyberhans.recording import refuse_bad
@@ -26,8 +26,9 @@ def evaluate(detector: Detector, protocol: Protocol) -> dict[str, Any]:
     Of single windows: auc: chance that an anomalous one scores above a normal one. pauc10: area under the same curve
     up to a false-alarm rate of 0.1, standardised so that 0.5 is chance and 1 is perfect (McClish 1989).
     false_alarm_rate and detection_rate: at the detector's threshold. The same with the prefix decision_: of decisions
-    on about ten seconds each (decision.py). windows, decisions: how many. warnings: the detector's, then those of the
-    test recordings; that it was trained on one is among them.
+    on about ten seconds each, one from every window on (decision.py). windows, decisions: how many. alarms: see
+    alarm_counts(). warnings: the detector's, then those of the test recordings; that it was trained on one is among
+    them.
     """
     warnings = _check(protocol) + _learnt_from(detector, protocol)
     windows = window_table(detector, protocol)
@@ -37,9 +38,41 @@ def evaluate(detector: Detector, protocol: Protocol) -> dict[str, Any]:
         **{f"decision_{name}": value for name, value in _figures(decisions).items()},
         "windows": {"train": detector.provenance["windows"], **_counts(windows)},
         "decisions": _counts(decisions),
+        "alarms": alarm_counts(decisions),
         "uncalibrated": detector.uncalibrated,
         "warnings": list(dict.fromkeys(detector.warnings + warnings)),
     }
+
+
+def alarm_counts(decisions: pd.DataFrame) -> dict[str, Any]:
+    """What the deployed threshold gives, in decisions that share no window, of a decision_table().
+
+    false, of_normal; found, of_anomaly: counts. false_share, found_share: [least, largest] by the exact binomial 95 %
+    interval (Clopper and Pearson 1934). found_sliding: the share of all sliding decisions on anomalies that alarm.
+    """
+    counts = {"normal": [0, 0], "anomaly": [0, 0]}
+    for (_, label), part in decisions.groupby(["part", "label"], sort=False):
+        count, verdicts = int(part["votes"].iloc[0]), part["verdict"].to_numpy(bool)
+        counts[str(label)][0] += disjoint(verdicts, count)
+        counts[str(label)][1] += disjoint(np.ones_like(verdicts), count)
+    false, of_normal = counts["normal"]
+    found, of_anomaly = counts["anomaly"]
+    anomalies = decisions[decisions["label"] == "anomaly"]
+    return {
+        "false": false, "of_normal": of_normal, "false_share": binomial_interval(false, of_normal),
+        "found": found, "of_anomaly": of_anomaly, "found_share": binomial_interval(found, of_anomaly),
+        "found_sliding": float(anomalies["verdict"].mean()),
+    }  # fmt: skip
+
+
+def binomial_interval(hits: int, of: int, confidence: float = 0.95) -> list[float]:
+    """[least, largest] share that is compatible with so many hits (Clopper and Pearson 1934)."""
+    from scipy.stats import beta
+
+    tail = (1 - confidence) / 2
+    low = float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0
+    return [low, high]
 
 
 def _figures(table: pd.DataFrame) -> dict[str, float]:
@@ -78,31 +111,38 @@ def _learnt_from(detector: Detector, protocol: Protocol) -> list[str]:
 
 
 def window_table(detector: Detector, protocol: Protocol) -> pd.DataFrame:
-    """One row per test window, in order.
+    """One row per test window, in order: all that were recorded, however seldom the node would look.
 
-    recording (name), label (normal, anomaly), part (number of the test recording), window (number), decision (number
-    within the part, -1: it votes in none), score (int32), verdict (0, 1).
+    recording (name), label (normal, anomaly), part (number of the test recording), window (number), votes (windows
+    that one decision takes), score (int32), verdict (0, 1).
     """
     core = detector.core()
+    dense = dataclasses.replace(detector.spec, hop=detector.spec.window)
     labelled = [
         (label, recording) for label in ("normal", "anomaly") for recording in getattr(protocol, f"test_{label}")
     ]
     tables = []
     for part, (label, recording) in enumerate(labelled):
-        result = core.run(recording.windows(detector.spec))
+        result = core.run(recording.windows(dense))
         count = len(result.score)
-        fixed = {"recording": recording.name, "label": label, "part": part}
-        columns = {"window": np.arange(count), "decision": stretches(count, votes(recording, detector.spec)),
-                   "score": result.score, "verdict": result.verdict}  # fmt: skip
+        fixed = {"recording": recording.name, "label": label, "part": part,
+                 "votes": votes_every(interval_s(recording, dense))}  # fmt: skip
+        columns = {"window": np.arange(count), "score": result.score, "verdict": result.verdict}
         tables.append(pd.DataFrame({**fixed, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
 def decision_table(detector: Detector, windows: pd.DataFrame) -> pd.DataFrame:
-    """One row per decision of a window_table(): recording, label, part, decision, score (int32), verdict (0, 1)."""
-    voting = windows[windows["decision"] >= 0]
-    groups = voting.groupby(["part", "decision", "recording", "label"], sort=False)["score"]
-    table = groups.apply(lambda scores: decision.score(scores.to_numpy())).astype(np.int32).reset_index()
+    """One row per sliding decision of a window_table(): recording, label, part, votes (its windows: fewer where the
+    recording has fewer), score (int32), verdict (0, 1)."""
+    tables = []
+    for _, part in windows.groupby("part", sort=False):
+        first = part.iloc[0]
+        count = min(int(first["votes"]), len(part))
+        scores = sliding(part["score"].to_numpy(), count)
+        fixed = {name: first[name] for name in ("recording", "label", "part")}
+        tables.append(pd.DataFrame({**fixed, "votes": count, "score": scores}))
+    table = pd.concat(tables, ignore_index=True)
     return table.assign(verdict=(table["score"] > detector.threshold).astype(np.uint8))
 
 

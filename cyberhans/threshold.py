@@ -1,17 +1,25 @@
-"""Threshold: from scores of normal windows that training did not see, and the false-alarm rate the user names."""
+"""Threshold: from scores of normal windows that training did not see, and what the user can live with: a rate of false
+alarms per window (threshold_for), or so many a month (kept_threshold)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cyberhans.decision import sliding
 from cyberhans.errors import CyberHansError
+from cyberhans.promise import Promise
 
 MOST_FOLDS = 5
+LEAST_SESSIONS = 4  # with fewer nothing can be said of how the next one will differ
+LEAST_SPREAD = 0.15 * 65536  # 1/65536 octave: healthy machines vary at least so much, whatever few recordings show
+MAD = 1.4826  # of a normal distribution: standard deviation over median absolute deviation
 
 
 @dataclass(frozen=True)
@@ -60,18 +68,92 @@ def threshold_for(scores: npt.NDArray[np.int32], false_alarm_rate: float) -> Thr
     return Threshold(int(np.sort(scores)[-max(k, 1)]), uncalibrated=k == 0)
 
 
+def kept_threshold(
+    scores: npt.NDArray[np.int32], session_of: npt.NDArray[np.intp], votes: int, promise: Promise, interval_s: float
+) -> Threshold:
+    """From (k,) left-out scores in order and the session of each: the score that decisions of `votes` windows exceed no
+    oftener than promised.
+
+    A decision's score is taken as normal: a mean, plus a part of its session (between), plus one of its own (within),
+    plus LEAST_SPREAD. With LEAST_SESSIONS or more, mean and `between` are those of the sessions' medians and stand
+    in the one-sided tolerance bound of a normal distribution at the promise's confidence (Owen 1963; Hahn and Meeker 1991).
+    With fewer nothing bounds what the next session does, and the threshold is uncalibrated: the bare estimate, and of a
+    single recording that of its five blocks, by medians, so that a run-in does not drown what comes after it.
+    """
+    parts = _parts(session_of)
+    decisions = [sliding(scores[parts == part], votes) for part in np.unique(parts)]
+    centres = np.array([np.median(scores) for scores in decisions])
+    within = float(np.median([_mad(scores) for scores in decisions]))
+    uncalibrated = missing(session_of, votes) > 0
+    deviations = promise.deviations(votes, interval_s)
+    centre, between = _session_bound(centres, deviations, None if uncalibrated else promise.confidence)
+    value = centre + math.sqrt(between**2 + (deviations * within) ** 2 + (deviations * LEAST_SPREAD) ** 2)
+    return Threshold(math.ceil(min(max(value, -(2**31)), 2**31 - 1)), uncalibrated)
+
+
+def _session_bound(
+    centres: npt.NDArray[np.float64], deviations: float, confidence: float | None
+) -> tuple[float, float]:
+    """Where sessions lie, and how far above it one `deviations` away may lie: at a confidence, or as best guessed."""
+    count = len(centres)
+    if confidence is not None:
+        from scipy.stats import nct
+
+        factor = float(nct.ppf(confidence, count - 1, deviations * math.sqrt(count))) / math.sqrt(count)
+        return float(centres.mean()), factor * float(centres.std(ddof=1))
+    if count < LEAST_SESSIONS:
+        return float(np.median(centres)), deviations * (float(centres.std(ddof=1)) if count > 1 else 0.0)
+    return float(np.median(centres)), deviations * _mad(centres)
+
+
+def missing(session_of: npt.NDArray[np.intp], votes: int) -> int:
+    """How many sessions that are long enough for one decision of `votes` windows are missing for a promise."""
+    _, counts = np.unique(session_of, return_counts=True)
+    return max(0, LEAST_SESSIONS - int((counts >= votes).sum()))
+
+
+def too_little(session_of: npt.NDArray[np.intp], votes: int, interval_s: float) -> CyberHansError:
+    """What to say when so many sessions cannot keep a promise."""
+    lacking, seconds = missing(session_of, votes), votes * interval_s
+    _, counts = np.unique(session_of, return_counts=True)
+    short = int((counts < votes).sum())
+    found = f"{len(counts)} recording{'s' * (len(counts) != 1)}" + (f", {short} of them too short" if short else "")
+    return CyberHansError(
+        f"{found}: too little to promise anything about false alarms: record"
+        f" {lacking} more on other days, {_duration(max(seconds, 60.0))} each or longer, or deploy as --learning, which"
+        " never alarms"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{math.ceil(seconds / 60)} minute{'s' * (seconds > 60)}"
+
+
+def _parts(session_of: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Sessions, or of a single one its blocks."""
+    if len(np.unique(session_of)) > 1:
+        return session_of
+    count = len(session_of)
+    return np.arange(count) * min(MOST_FOLDS, count) // count
+
+
+def _mad(values: npt.NDArray[Any]) -> float:
+    return MAD * float(np.median(np.abs(values - np.median(values))))
+
+
 def folds(recording_of: npt.NDArray[np.intp]) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
     """(learn, leave out) masks over windows, at most five pairs; every window is left out once.
 
-    Whole recordings are left out where there are several, since windows of one recording are alike. Of a single one,
-    consecutive blocks are, and the window on either side of the block is not learnt from: such scores say nothing of
-    how sessions differ, and the detector warns of it.
+    Whole recordings are left out where there are several, since windows of one recording are alike; every fifth goes
+    together, so that of recordings in some order, such as of speed, none is left out with its neighbours. Of a single
+    one, consecutive blocks are, and the window on either side of the block is not learnt from: such scores say nothing
+    of how sessions differ, and the detector warns of it.
     """
     recordings = np.unique(recording_of)
     count = len(recording_of)
     if len(recordings) > 1:
         places = np.searchsorted(recordings, recording_of)
-        group = places * min(MOST_FOLDS, len(recordings)) // len(recordings)
+        group = places % min(MOST_FOLDS, len(recordings))
     else:
         group = np.arange(count) * min(MOST_FOLDS, count) // count
     for g in range(group.max() + 1):

@@ -13,15 +13,26 @@ import numpy.typing as npt
 
 from cyberhans import __version__, detectors
 from cyberhans.core import Core
+from cyberhans.decision import interval_s, needed, votes_every
 from cyberhans.detector import Detector
 from cyberhans.detectors import Features
 from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
+from cyberhans.promise import Promise
 from cyberhans.quality import verdict
 from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE, Recording
-from cyberhans.spec import Spec
-from cyberhans.threshold import folds, rank, threshold_for, too_few
+from cyberhans.spec import MAX_WINDOW, Spec
+from cyberhans.threshold import (
+    Threshold,
+    folds,
+    kept_threshold,
+    missing,
+    rank,
+    threshold_for,
+    too_few,
+    too_little,
+)
 
 GOLDEN_WINDOWS = 3
 MOST_SEED = 1 << 24
@@ -29,41 +40,98 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "emlearn")
 
 
 def train(
-    recordings: Sequence[Recording], *, kind: str = "autoencoder", spec: Spec, false_alarm_rate: float,
-    seed: int = 0, uncalibrated: bool = False, method: str | None = None, dtype: str | None = None,
-    accept: str = "",
+    recordings: Sequence[Recording], *, kind: str = "autoencoder", spec: Spec, promise: Promise | None = None,
+    false_alarm_rate: float | None = None, seed: int = 0, uncalibrated: bool = False, method: str | None = None,
+    dtype: str | None = None, accept: str = "",
 ) -> Detector:  # fmt: skip
     """A detector of what these recordings have in common. Write it with its save().
 
     recordings: of normal behaviour. One labelled anomaly is an error; one without a label is taken at the user's word.
-    false_alarm_rate: per window, above 0 and up to 0.5; too few windows for it are an error unless `uncalibrated`.
-    accept: why recordings that failed (quality.verdict) may be learnt from all the same; kept in the provenance.
-    seed: 0 to 2^24. Same recordings, Spec and seed give the same bytes. method, dtype: see emit().
+    promise: how many false alarms a month the user can live with (threshold.kept_threshold); its every_s becomes the
+    detector's hop. Instead of it false_alarm_rate: of single windows, above 0 and up to 0.5 (threshold.threshold_for).
+    Too little for either is an error that says what is missing, unless `uncalibrated`: then the detector is deployed
+    as learning, and never alarms. accept: why recordings that failed (quality.verdict) may be learnt from all the
+    same; kept in the provenance. seed: 0 to 2^24. Same recordings, Spec and seed give the same bytes. method, dtype:
+    see emit().
     """
     _check(recordings, seed)
+    if (promise is None) == (false_alarm_rate is None):
+        raise CyberHansError("give a promise of false alarms per month, or a false-alarm rate per window; not both")
     reasons = [verdict(recording) for recording in recordings]
     accepted = _accepted(recordings, reasons, accept)
     recordings, warnings = _distinct(recordings, [[str(reason) for reason in found] for found in reasons])
-    windows = [recording.windows(spec) for recording in recordings]
+    dense = dataclasses.replace(spec, hop=spec.window)  # all that was recorded is learnt, however seldom a node looks
+    windows = [recording.windows(dense) for recording in recordings]
     counts = [len(part) for part in windows]
-    if rank(sum(counts), false_alarm_rate) == 0 and not uncalibrated:
-        raise too_few(sum(counts), false_alarm_rate, spec.hop / spec.rate_hz)
-    core = Core(spec)
-    features = np.concatenate([core.features(part) for part in windows])
-    left_out = left_out_scores(kind, features, np.repeat(_files(recordings), counts), seed)
-    threshold = threshold_for(left_out, false_alarm_rate)
+    session_of = np.repeat(_sessions(recordings), counts)
+    limit = _Limit(promise, false_alarm_rate, session_of, _seconds(recordings[0], dense, promise))
+    if not uncalibrated:
+        limit.refuse_too_little()
+    features = np.concatenate([Core(dense).features(part) for part in windows])
+    left_out = left_out_scores(kind, features, session_of, seed)
+    threshold = limit.threshold(left_out)
     fitted = detectors.fit(kind, features, seed)
     model, guard = emit(fitted, features, method=method, dtype=dtype)
     chosen = np.linspace(0, sum(counts) - 1, min(GOLDEN_WINDOWS, sum(counts))).astype(int)
     detector = Detector(
-        spec, kind, model, threshold.value, threshold.uncalibrated, false_alarm_rate,
+        deployed(spec, promise), kind, model, threshold.value, threshold.uncalibrated, false_alarm_rate,
         arrays=fitted.arrays() | {"left_out_score": left_out},
         golden=np.stack([_window(windows, k) for k in chosen]),
         golden_features=features[chosen],
         golden_score=np.zeros(len(chosen), np.int32),
-        provenance=_provenance(recordings, counts, warnings, seed, guard) | accepted,
+        provenance=_provenance(recordings, counts, warnings, seed, guard) | accepted | limit.decision(),
+        promise=promise,
     )  # fmt: skip
     return dataclasses.replace(detector, golden_score=detector.core().run(detector.golden).score)
+
+
+def deployed(spec: Spec, promise: Promise | None) -> Spec:
+    """The Spec with the pause between windows that the promise states."""
+    if promise is None or promise.every_s == 0:
+        return spec
+    hop = round(promise.every_s * spec.rate_hz)
+    if not spec.window <= hop <= MAX_WINDOW:
+        least, most = spec.window / spec.rate_hz, MAX_WINDOW / spec.rate_hz
+        raise CyberHansError(
+            f"a window every {promise.every_s:g} s: windows of this detector last {least:g} s and may come every"
+            f" {least:g} to {most:.4g} s; choose --every in between"
+        )
+    return dataclasses.replace(spec, hop=hop)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Limit:
+    """What the user can live with, of so many windows of sessions, seconds apart when deployed: one of two ways."""
+
+    promise: Promise | None
+    false_alarm_rate: float | None
+    session_of: npt.NDArray[np.intp]
+    seconds: float
+
+    @property
+    def votes(self) -> int:
+        return votes_every(self.seconds)
+
+    def refuse_too_little(self) -> None:
+        windows = len(self.session_of)
+        if self.false_alarm_rate is not None and rank(windows, self.false_alarm_rate) == 0:
+            raise too_few(windows, self.false_alarm_rate, self.seconds)
+        if self.promise is not None and missing(self.session_of, self.votes):
+            raise too_little(self.session_of, self.votes, self.seconds)
+
+    def threshold(self, scores: npt.NDArray[np.int32]) -> Threshold:
+        if self.promise is None:
+            return threshold_for(scores, self.false_alarm_rate or 0.0)
+        return kept_threshold(scores, self.session_of, self.votes, self.promise, self.seconds)
+
+    def decision(self) -> dict[str, Any]:
+        """For the provenance: `needed` of `votes` windows, every_s seconds apart, make an alarm."""
+        return {"decision": {"votes": self.votes, "needed": needed(self.votes), "every_s": self.seconds}}
+
+
+def _seconds(recording: Recording, dense: Spec, promise: Promise | None) -> float:
+    """From window to window of the deployed node: as promised, else as recorded."""
+    return promise.every_s if promise and promise.every_s else interval_s(recording, dense)
 
 
 def left_out_scores(
@@ -77,10 +145,15 @@ def left_out_scores(
     return scores
 
 
-def _files(recordings: Sequence[Recording]) -> list[int]:
-    """A number for each recording; parts of one file, which are alike, have the same."""
+def _sessions(recordings: Sequence[Recording]) -> list[int]:
+    """A number for each recording's session; those of one session, and parts of one file, are alike: the same number.
+
+    Where a session is not named every file is taken for one.
+    """
     numbers: dict[object, int] = {}
-    return [numbers.setdefault(part.sha256 or place, len(numbers)) for place, part in enumerate(recordings)]
+    keys = [(part.machine, part.session) if part.session else part.sha256 or place
+            for place, part in enumerate(recordings)]  # fmt: skip
+    return [numbers.setdefault(key, len(numbers)) for key in keys]
 
 
 def _distinct(recordings: Sequence[Recording], warnings: list[list[str]]) -> tuple[list[Recording], list[list[str]]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from learnt import recording
 
-from cyberhans.decision import score, stretches, votes
+from cyberhans.decision import disjoint, interval_s, needed, sliding, votes, votes_every
 from cyberhans.recording import Recording
 from cyberhans.spec import Family, Frame, Spec
 
@@ -26,8 +28,8 @@ def stream(rate_hz: float, frames: int, segment: int = 0, period_s: float = 0.0)
     ("heard", "by", "count"),
     [
         (stream(16_000, 960_000), spec(16_000, 32_000), 5),  # 2 s windows
-        (stream(16_000, 960_000), spec(16_000, 1600), 100),
-        (stream(16_000, 32_000), spec(16_000, 1600), 100),  # however short the recording
+        (stream(16_000, 960_000), spec(16_000, 1600), 32),  # as many as a device keeps
+        (stream(16_000, 32_000), spec(16_000, 1600), 32),  # however short the recording
         (stream(16_000, 960_000), spec(16_000, 1600, 16_000), 10),  # a window each second
         (stream(200, 58_000, 200), spec(200, 200), 10),  # clips of a second, one window each
         (stream(1600, 7800, 780, 0.4875), spec(1600, 780), 20),
@@ -39,28 +41,38 @@ def stream(rate_hz: float, frames: int, segment: int = 0, period_s: float = 0.0)
     ],
 )
 def test_ten_seconds_on_the_clock_or_seven_windows(heard: Recording, by: Spec, count: int) -> None:
-    assert votes(heard, by) == count
+    assert votes(heard, by) == votes_every(interval_s(heard, by)) == count
 
 
-def test_decisions_follow_one_another_and_the_rest_votes_in_none() -> None:
-    assert stretches(7, 3).tolist() == [0, 0, 0, 1, 1, 1, -1]
-    assert stretches(6, 3).tolist() == [0, 0, 0, 1, 1, 1]
+@pytest.mark.parametrize(("count", "wanted"), [(1, 1), (2, 2), (3, 2), (5, 4), (7, 5), (10, 7), (32, 22)])
+def test_two_thirds_alarm(count: int, wanted: int) -> None:
+    assert needed(count) == wanted
 
 
-def test_a_short_recording_is_one_decision() -> None:
-    assert stretches(2, 3).tolist() == [0, 0]
-    assert stretches(1, 100).tolist() == [0]
+@given(
+    st.lists(st.integers(-9, 9), min_size=1, max_size=30), st.integers(1, 32), st.integers(-10, 10),
+)  # fmt: skip
+def test_a_score_above_the_threshold_is_an_alarm_of_the_windows_from_there_on(
+    scores: list[int], count: int, threshold: int
+) -> None:
+    """By counting, window by window, as a device does it."""
+    taken = min(count, len(scores))
+    told = sliding(np.array(scores, np.int32), count) > threshold
+    for place in range(len(scores) - taken + 1):
+        anomalies = sum(value > threshold for value in scores[place : place + taken])
+        assert told[place] == (anomalies >= needed(taken))
+    assert len(told) == len(scores) - taken + 1
 
 
-@given(st.lists(st.integers(-9, 9), min_size=1, max_size=30), st.integers(-10, 10))
-def test_a_score_above_the_threshold_is_a_majority(scores: list[int], threshold: int) -> None:
-    anomalies = sum(value > threshold for value in scores)
-    assert (score(np.array(scores, np.int32)) > threshold) == (2 * anomalies > len(scores))
-
-
-@given(st.lists(st.integers(-9, 9), min_size=1, max_size=29).filter(lambda values: len(values) % 2 == 1))
-def test_of_an_odd_number_it_is_the_median(scores: list[int]) -> None:
-    assert score(np.array(scores, np.int32)) == np.median(scores)
+@given(st.lists(st.booleans(), max_size=12), st.integers(1, 5))
+def test_disjoint_decisions_are_as_many_as_can_be(verdicts: list[bool], count: int) -> None:
+    places = [place for place, verdict in enumerate(verdicts) if verdict]
+    most = max(
+        size for size in range(len(places) + 1)
+        for chosen in itertools.combinations(places, size)
+        if all(b - a >= count for a, b in itertools.pairwise(chosen))
+    )  # fmt: skip
+    assert disjoint(np.array(verdicts, bool), count) == most
 
 
 def test_a_recording_keeps_its_period_in_parts() -> None:

@@ -6,17 +6,29 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from counts import full
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from learnt import SPEC, recording
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from cyberhans.dataset import Protocol, load_protocol
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
-from cyberhans.evaluate import PARTIAL, area, decision_table, evaluate, roc, standardised_area, window_table
+from cyberhans.evaluate import (
+    PARTIAL,
+    alarm_counts,
+    area,
+    binomial_interval,
+    decision_table,
+    evaluate,
+    roc,
+    standardised_area,
+    window_table,
+)
 from cyberhans.recording import Recording
 from cyberhans.spec import design
 from cyberhans.train import train
@@ -56,8 +68,9 @@ def test_the_report(detector: Detector, protocol: Protocol) -> None:
     found = evaluate(detector, protocol)
     figures = {"auc", "pauc10", "false_alarm_rate", "detection_rate"}
     told = figures | {f"decision_{name}" for name in figures}
-    assert set(found) == told | {"windows", "decisions", "uncalibrated", "warnings"}
-    assert found["decisions"] == {"normal": 2, "anomaly": 2}  # recordings of 1 and 2 s are one decision each
+    assert set(found) == told | {"windows", "decisions", "alarms", "uncalibrated", "warnings"}
+    assert found["decisions"] == {"normal": 125, "anomaly": 188}  # from every window on, of 32 windows each
+    assert (found["alarms"]["of_normal"], found["alarms"]["of_anomaly"]) == (3 + 1, 3 + 3)
     assert found["windows"] == {"train": 500, "normal": 187, "anomaly": 250}
     assert found["uncalibrated"] is False and found["warnings"] == []
     assert 0.5 < found["auc"] <= 1 and 0.5 < found["pauc10"] <= 1
@@ -78,19 +91,39 @@ def test_it_takes_the_integers_that_ship(detector: Detector, protocol: Protocol)
 
 
 def test_decisions_are_votes_of_windows_that_follow_one_another(detector: Detector, protocol: Protocol) -> None:
-    """Against a count of the verdicts, by hand; of two parts of one file, which have one name, none votes twice."""
-    long = recording(30, seconds=25.0)
-    parts = (long.part(0, 12), long.part(12, 25))
-    strange = recording(31, seconds=21.0, label="anomaly", gain=1.02)
+    """Against a count of the verdicts, by hand; of two parts of one file, which have one name, none votes in both."""
+    long = recording(30, seconds=3.0)
+    parts = (long.part(0, 1), long.part(1, 3))
+    strange = recording(31, seconds=2.0, label="anomaly", gain=1.02)
     windows = window_table(detector, replace(protocol, test_normal=parts, test_anomaly=(strange,)))
     found = decision_table(detector, windows)
-    expected = []
-    for heard in (*parts, strange):
-        verdicts = detector.core().run(heard.windows(SPEC)).verdict  # 62.5 windows a second
-        expected += [int(verdicts[k * 625 : (k + 1) * 625].sum() > 312) for k in range(len(verdicts) // 625)]
-    assert found["verdict"].tolist() == expected and len(expected) == 4
-    assert found["label"].tolist() == ["normal", "normal", "anomaly", "anomaly"]
-    assert found["part"].tolist() == [0, 1, 2, 2] and found["score"].dtype == np.int32
+    expected, part_of = [], []
+    for place, heard in enumerate((*parts, strange)):
+        verdicts = detector.core().run(heard.windows(SPEC)).verdict  # 62.5 windows a second, 32 of which vote
+        expected += [int(verdicts[k : k + 32].sum() >= 22) for k in range(len(verdicts) - 31)]
+        part_of += [place] * (len(verdicts) - 31)
+    assert found["verdict"].tolist() == expected and 0 < sum(expected) < len(expected)
+    assert found["part"].tolist() == part_of and found["score"].dtype == np.int32
+    assert set(found["label"][found["part"] < 2]) == {"normal"} and set(found["votes"]) == {32}
+
+
+def test_alarms_are_counted_in_decisions_that_share_no_window() -> None:
+    rows = [("normal", 0, [0, 1, 1, 1, 0, 0, 1]), ("normal", 1, [0]), ("anomaly", 2, [1, 1, 1, 1, 1, 0])]
+    table = pd.concat([pd.DataFrame({"label": label, "part": part, "votes": 3, "verdict": verdicts})
+                       for label, part, verdicts in rows], ignore_index=True)  # fmt: skip
+    found = alarm_counts(table)
+    assert (found["false"], found["of_normal"], found["found"], found["of_anomaly"]) == (2, 3 + 1, 2, 2)
+    assert found["found_sliding"] == pytest.approx(5 / 6)
+    assert found["found_share"] == pytest.approx([0.025**0.5, 1.0])  # two of two: both tails known by hand
+
+
+@pytest.mark.parametrize(("hits", "of"), [(0, 10), (3, 10), (10, 10), (1, 200)])
+def test_the_binomial_interval_is_exact(hits: int, of: int) -> None:
+    """At either end the tail of the binomial distribution beyond what was seen is 2.5 %."""
+    low, high = binomial_interval(hits, of)
+    assert hits == 0 or stats.binom.sf(hits - 1, of, low) == pytest.approx(0.025)
+    assert hits == of or stats.binom.cdf(hits, of, high) == pytest.approx(0.025)
+    assert (low == 0) == (hits == 0) and (high == 1) == (hits == of)
 
 
 @pytest.mark.parametrize("role", ["test_normal", "test_anomaly"])

@@ -26,7 +26,7 @@ LAYERS = tuple(layer.split() for layer in (
     "simulate machines inspection quality live meter formats catalogue",
     "detector clock detector_source detectors threshold core dataset decision",
     "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
-    "reason machine_file draft spool ranges",
+    "reason machine_file draft spool ranges promise",
     "errors __init__",
 ))  # fmt: skip
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}

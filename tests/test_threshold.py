@@ -1,4 +1,4 @@
-"""The conformal rule: how many windows a rate needs, which score it takes, and what it promises."""
+"""The two rules: how many windows a rate needs, which score it takes, and what it promises; and so many a month."""
 
 from __future__ import annotations
 
@@ -9,9 +9,21 @@ import pytest
 from counts import full
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from cyberhans.decision import sliding
 from cyberhans.errors import CyberHansError
-from cyberhans.threshold import folds, rank, threshold_for, too_few, windows_needed
+from cyberhans.promise import Promise
+from cyberhans.threshold import (
+    folds,
+    kept_threshold,
+    missing,
+    rank,
+    threshold_for,
+    too_few,
+    too_little,
+    windows_needed,
+)
 
 RATES = st.integers(1, 5000).map(lambda n: n / 10000)
 
@@ -101,3 +113,72 @@ def test_blocks_of_a_single_recording_keep_a_distance() -> None:
         inner = np.flatnonzero(out)
         assert (np.diff(inner) == 1).all()
         assert np.abs(np.flatnonzero(learn)[:, None] - inner[None, :]).min() == 2
+
+
+VOTES = 5
+
+
+def healthy(
+    random: np.random.Generator, sessions: int, between: float, within: float = 0.2, windows: int = 60
+) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """Scores of windows: a part of the session and one of the window, normal, in octaves; and their sessions."""
+    part = random.normal(0, between, sessions)[:, None]
+    octaves = part + random.normal(0, within, (sessions, windows))
+    return np.rint(octaves.ravel() * 65536).astype(np.int32), np.repeat(np.arange(sessions), windows)
+
+
+def test_the_promise_is_kept_with_its_confidence() -> None:
+    """Machines drawn at random, whose sessions are normal as the rule assumes: the share of later sessions' decisions
+    above the threshold is within the promise for at least as many machines as the confidence says."""
+    random = np.random.default_rng(4)
+    promise = Promise(1000, every_s=100.0)  # one decision in about five is more than can be, so that it can be counted
+    allowed = promise.rate(VOTES, 100.0)
+    kept = 0
+    machines = full(150, 2000)
+    for _ in range(machines):
+        scores, session_of = healthy(random, 8, between=0.6)
+        threshold = kept_threshold(scores, session_of, VOTES, promise, 100.0)
+        later, _ = healthy(random, 2000, between=0.6, windows=VOTES)
+        false = [sliding(part, VOTES)[0] > threshold.value for part in later.reshape(-1, VOTES)]
+        kept += np.mean(false) <= allowed
+        assert not threshold.uncalibrated
+    assert kept / machines >= promise.confidence - 0.05
+
+
+def test_the_run_in_of_a_single_recording_moves_a_learning_threshold_little() -> None:
+    scores, session_of = healthy(np.random.default_rng(0), 1, between=0.2, windows=300)
+    started = np.where(np.arange(300) < 60, scores + 5 * 65536, scores).astype(np.int32)
+    plain, moved = (kept_threshold(s, session_of, VOTES, Promise(1), 2.0).value / 65536 for s in (scores, started))
+    assert plain - 0.1 < moved < plain + 1.0
+
+
+def test_more_sessions_more_trust_and_a_stricter_promise_a_higher_threshold() -> None:
+    scores, session_of = healthy(np.random.default_rng(1), 12, between=0.3)
+
+    def value(sessions: int = 12, **changed: float) -> float:
+        chosen = session_of < sessions
+        promise = Promise(**{"per_month": 1.0, **changed})
+        return kept_threshold(scores[chosen], session_of[chosen], VOTES, promise, 2.0).value / 65536
+
+    assert value(per_month=0.1) > value() > value(per_month=10)
+    assert value(confidence=0.95) > value() > value(confidence=0.5)
+
+
+@pytest.mark.parametrize(("sessions", "windows", "lacking"), [(1, 60, 3), (2, 60, 2), (4, 60, 0), (4, 4, 4), (9, 5, 0)])
+def test_what_a_promise_needs(sessions: int, windows: int, lacking: int) -> None:
+    scores, session_of = healthy(np.random.default_rng(2), sessions, 0.1, windows=windows)
+    assert missing(session_of, VOTES) == lacking
+    assert kept_threshold(scores, session_of, VOTES, Promise(1), 2.0).uncalibrated == (lacking > 0)
+
+
+def test_what_is_missing_in_words() -> None:
+    text = str(too_little(np.repeat([0, 1, 2], [60, 60, 3]), 7, 10.0))
+    assert text.startswith("3 recordings, 1 of them too short: too little") and "record 2 more on other days" in text
+    assert "2 minutes each or longer" in text and "--learning" in text
+
+
+def test_every_fifth_recording_is_left_out_together() -> None:
+    """So that of recordings in some order, as of speed, no end of it is left out as a whole."""
+    recording_of = np.repeat(np.arange(10), 4)
+    left = [sorted(set(recording_of[out])) for _, out in folds(recording_of)]
+    assert left == [[0, 5], [1, 6], [2, 7], [3, 8], [4, 9]]

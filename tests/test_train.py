@@ -17,6 +17,7 @@ from cyberhans.detector import load_detector
 from cyberhans.detectors import KINDS, Features
 from cyberhans.detectors.gaussian import Gaussian
 from cyberhans.errors import CyberHansError
+from cyberhans.promise import Promise
 from cyberhans.quality import Reason, profile
 from cyberhans.recording import Recording, load_recording, save_recording
 from cyberhans.threshold import rank, threshold_for
@@ -100,7 +101,10 @@ def test_parts_of_one_file_are_left_out_as_one_recording() -> None:
     file = replace(recording(0, seconds=2.048), sha256="ab", path=Path("day.wav"))
     first, second = file.part(0, 1.024), file.part(1.024, 2.048)
     assert scores(first, second) == scores(file)
-    assert scores(first, replace(second, sha256="cd")) != scores(file)
+    assert scores(first, replace(second, session="another day")) != scores(file)
+    unnamed = [replace(part, session="") for part in (first, second)]  # then a file is a session
+    assert scores(*unnamed) == scores(file)
+    assert scores(unnamed[0], replace(unnamed[1], sha256="cd")) != scores(file)
 
 
 def test_left_out_scores_never_see_their_recording(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,3 +318,56 @@ def test_the_yardstick_is_learnt_from_all_windows() -> None:
     assert isinstance(whole, Gaussian)
     made = train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=0.1)
     np.testing.assert_array_equal(made.arrays["precision"], whole.envelope.get_precision())
+
+
+def days(count: int, seconds: float = 0.6, first: int = 0) -> list[Recording]:
+    """As many sessions, each long enough for one decision of 32 windows of 16 ms."""
+    return [recording(seed, seconds=seconds) for seed in range(first, first + count)]
+
+
+def test_a_promise_makes_the_threshold_and_is_kept_with_the_detector(tmp_path: Path) -> None:
+    made = [train(days(6), kind="gaussian", spec=SPEC, promise=Promise(n)) for n in (0.01, 1, 100)]
+    assert made[0].threshold > made[1].threshold > made[2].threshold
+    assert not made[1].uncalibrated and made[1].false_alarm_rate is None and made[1].false_alarms_per_hour is None
+    loaded = load_detector(made[1].save(tmp_path / "d").folder or tmp_path)
+    assert loaded.promise == Promise(1) and loaded.digest == made[1].digest
+    told = loaded.summary()
+    assert (told["false_alarms_per_month"], told["alarm"]) == (1, "22 of 32 windows")
+
+
+def test_how_often_the_node_looks_is_its_hop_and_takes_nothing_from_what_is_learnt() -> None:
+    made = train(days(5), kind="gaussian", spec=SPEC, promise=Promise(1, every_s=10.0))
+    assert made.spec.hop == 160_000 and made.spec.window == SPEC.window
+    assert made.provenance["windows"] == 5 * 37
+    assert made.provenance["decision"] == {"votes": 7, "needed": 5, "every_s": 10.0}
+
+
+@pytest.mark.parametrize("every_s", [0.001, 100.0])
+def test_a_pause_that_no_spec_has_is_refused(every_s: float) -> None:
+    with pytest.raises(CyberHansError, match=r"may come every 0\.016 to 65\.54 s; choose --every in between"):
+        train(days(4), kind="gaussian", spec=SPEC, promise=Promise(1, every_s=every_s))
+
+
+@pytest.mark.parametrize(
+    ("baseline", "text"),
+    [
+        (
+            days(1),
+            "1 recording: too little to promise anything .*: record 3 more on other days, 1 minute each",
+        ),
+        (days(3), "3 recordings: too little .* record 1 more on other days"),
+        (days(4, seconds=0.3), "4 recordings, 4 of them too short: .* record 4 more on other days"),
+    ],
+)
+def test_too_little_for_a_promise_says_what_is_missing_or_is_deployed_as_learning(
+    baseline: list[Recording], text: str
+) -> None:
+    with pytest.raises(CyberHansError, match=text):
+        train(baseline, kind="gaussian", spec=SPEC, promise=Promise(1))
+    assert train(baseline, kind="gaussian", spec=SPEC, promise=Promise(1), uncalibrated=True).uncalibrated
+
+
+def test_a_promise_or_a_rate_but_not_both() -> None:
+    for more in ({}, {"promise": Promise(1), "false_alarm_rate": 0.01}):
+        with pytest.raises(CyberHansError, match="not both"):
+            train(days(4), kind="gaussian", spec=SPEC, **more)  # type: ignore[arg-type]

@@ -14,19 +14,21 @@ from cyberhans.errors import CyberHansError
 from cyberhans.printing import print_json, progress, tell
 
 if TYPE_CHECKING:
+    from cyberhans.promise import Promise
     from cyberhans.recording import Recording
     from cyberhans.spec import Spec
 
 Kind = Annotated[str, typer.Option("--detector", help="autoencoder, forest or gaussian.")]
 BoardName = Annotated[str, typer.Option("--board", help="What the detector is for; `cyberhans boards` lists them.")]
+AlarmsPerMonth = Annotated[
+    float | None, typer.Option(help="False alarms you can live with in a month of healthy running; default 1.")
+]
+Every = Annotated[float, typer.Option(metavar="SECONDS", help="The node looks once in so long; 0: without a pause.")]
 
 
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="The detector's folder.")],
-    false_alarms: Annotated[
-        float, typer.Option(help="False-alarm rate to keep, per window: 0.01 is one in a hundred.")
-    ],
     files: Annotated[
         list[Path] | None,
         typer.Argument(metavar="RECORDING...", help="Healthy recordings; one labelled anomaly is refused."),
@@ -36,8 +38,16 @@ def train(
     detector: Kind = "autoencoder",
     spec: Annotated[str, typer.Option(help="auto, tiny, small, full or a TOML file.")] = "auto",
     board: BoardName = "netduinoplus2",
+    alarms_per_month: AlarmsPerMonth = None,
+    every: Every = 0.0,
+    confidence: Annotated[float, typer.Option(help="Confidence of that promise.")] = 0.8,
+    false_alarms: Annotated[
+        float | None, typer.Option(help="Instead: false-alarm rate of single windows; 0.01 is one in a hundred.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same recordings and seed, same bytes.")] = 0,
-    uncalibrated: Annotated[bool, typer.Option(help="Go on with too few windows; every output then says so.")] = False,
+    learning: Annotated[
+        bool, typer.Option("--learning", "--uncalibrated", help="With too little baseline: deploy it, but never alarm.")
+    ] = False,
     accept: Annotated[
         str, typer.Option(metavar="REASON", help="Learn from recordings that failed too; why is kept in detector.json.")
     ] = "",
@@ -47,8 +57,9 @@ def train(
     from cyberhans.train import train as fit
 
     normal = tuple(_taken_as_normal(recording) for recording in chosen_recordings(files, dataset, protocol, "train"))
-    made = fit(normal, kind=detector, spec=_choose_spec(spec, normal, board), false_alarm_rate=false_alarms, seed=seed,
-               uncalibrated=uncalibrated, accept=accept)  # fmt: skip
+    made = fit(normal, kind=detector, spec=_choose_spec(spec, normal, board), false_alarm_rate=false_alarms,
+               promise=_promise(alarms_per_month, every, confidence, false_alarms), seed=seed, uncalibrated=learning,
+               accept=accept)  # fmt: skip
     made.save(out)
     tell({"detector": str(out), **made.summary()}, as_json)
 
@@ -74,7 +85,8 @@ def bench(
     protocol: Annotated[str, typer.Option(metavar="GLOB", help="Which protocols: 'pump*'.")] = "*",
     seeds: Annotated[int, typer.Option(help="How many random starts: 0, 1, ...", min=1)] = 1,
     detector: Annotated[list[str] | None, typer.Option(help="autoencoder, forest, gaussian; default all.")] = None,
-    false_alarms: Annotated[float, typer.Option(help="False-alarm rate to ask for, per window.")] = 0.02,
+    alarms_per_month: Annotated[float, typer.Option(help="False alarms a month to promise.")] = 1.0,
+    fewer: Annotated[bool, typer.Option(help="Also with the first 1, 2, ... training recordings only.")] = False,
     board: Annotated[str, typer.Option(help="Whose flash to fill; `cyberhans boards` lists them.")] = "netduinoplus2",
     jobs: Annotated[int, typer.Option(help="Processes; 0: one for each core. The figures are the same.", min=0)] = 0,
     together: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Protocols that are one group.")] = None,
@@ -87,8 +99,8 @@ def bench(
     from cyberhans.detectors import KINDS
 
     found = measure(
-        dataset, protocols=protocol, kinds=tuple(detector or KINDS), seeds=seeds, false_alarm_rate=false_alarms,
-        board_name=board, jobs=jobs, together=together or (), apart=apart or (),
+        dataset, protocols=protocol, kinds=tuple(detector or KINDS), seeds=seeds, per_month=alarms_per_month,
+        board_name=board, jobs=jobs, together=together or (), apart=apart or (), fewer=fewer,
         note=progress,
     )  # fmt: skip
     if as_json:
@@ -97,6 +109,17 @@ def bench(
         typer.echo("\n".join(lines(found)))
     if all(row["reason"] for row in found["rows"]):
         raise typer.Exit(1)  # nothing was measured
+
+
+def _promise(per_month: float | None, every: float, confidence: float, rate: float | None) -> Promise | None:
+    """One false alarm a month unless asked otherwise; none where a rate of single windows is asked for."""
+    from cyberhans.promise import Promise
+
+    if rate is None:
+        return Promise(1.0 if per_month is None else per_month, every, confidence)
+    if per_month is not None or every:
+        raise typer.BadParameter("--false-alarms, a rate of single windows, goes without --alarms-per-month, --every")
+    return None
 
 
 def _taken_as_normal(recording: Recording) -> Recording:
