@@ -49,12 +49,13 @@ class Settings:
 
 
 def bench(
-    folder: str | Path, *, protocols: str = "*", kinds: Sequence[str] = KINDS, seeds: int = 1,
+    folder: str | Path, *, protocols: Sequence[str] = ("*",), kinds: Sequence[str] = KINDS, seeds: int = 1,
     per_month: float = 1.0, board_name: str = "netduinoplus2", jobs: int = 0,
     together: Sequence[str] = (), apart: Sequence[str] = (), fewer: bool = False,
     note: Callable[[int, int, str], None] = lambda done, of, what: None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train and measure `kinds` with the seeds 0 … seeds-1 on each protocol whose name fits the glob `protocols`.
+    """Train and measure `kinds` with the seeds 0 … seeds-1 on each protocol whose name fits one of the globs
+    `protocols`.
 
     Every detector is trained on its protocol's training recordings alone with the Spec of design(), whatever the
     protocol, and is measured as evaluate() does it, with the C and the threshold that would ship. Rows: in the order
@@ -63,9 +64,9 @@ def bench(
     means, see bench_summary.group(). per_month: the promise that makes every threshold (promise.py), at the windows'
     own pace; where the baseline is too little for it the threshold is that of a detector that still learns. alarms: see
     evaluate.alarm_counts(). fewer: rows too for each smaller number of training recordings, the first so many, with
-    their number in `recordings`; they count in no mean. warnings: those of evaluate(). flash_bytes: of the image for the board, None where
-    flash_reason says why: linked for seed 0; for another seed that image with its compiled model in the place of
-    the first one's. `note` is told (done, of, what) as the work goes on. Gives settings, rows, summary.
+    their number in `recordings`; they count in no mean. warnings: those of evaluate(). flash_bytes: of the image for
+    the board, None where flash_reason says why: linked for seed 0; for another seed that image with its compiled model
+    in the place of the first one's. `note` is told (done, of, what) as the work goes on. Gives settings, rows, summary.
     """
     size = size_for_ram(board(board_name).ram_bytes)
     settings = Settings(Path(folder), per_month, board_name, size, seeds, tuple(together), tuple(apart), fewer)
@@ -78,7 +79,7 @@ def bench(
     return {"settings": _described(settings, protocols), "summary": bench_summary.summary(rows), "rows": rows}
 
 
-def _check(settings: Settings, protocols: str, kinds: Sequence[str]) -> list[str]:
+def _check(settings: Settings, protocols: Sequence[str], kinds: Sequence[str]) -> list[str]:
     """The names of the protocols, all of which load: hours later would be late to say that one does not."""
     for kind in kinds:
         if kind not in KINDS:
@@ -87,11 +88,11 @@ def _check(settings: Settings, protocols: str, kinds: Sequence[str]) -> list[str
         raise CyberHansError(f"{settings.seeds} seeds: give 1 or more")
     Promise(settings.per_month)
     known = protocol_names(settings.folder)
-    for pattern in (protocols, *settings.together, *settings.apart):
+    for pattern in (*protocols, *settings.together, *settings.apart):
         if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
             raise CyberHansError(f"{settings.folder / 'protocols.csv'}: no protocol fits {pattern!r};"
                                  f" it has {', '.join(known[:8])}")  # fmt: skip
-    names = [name for name in known if fnmatch.fnmatchcase(name, protocols)]
+    names = [name for name in known if any(fnmatch.fnmatchcase(name, pattern) for pattern in protocols)]
     for name in names:
         load_protocol(settings.folder, name)
     return names
@@ -179,10 +180,10 @@ def spec_for(protocol: Protocol, size: str) -> Spec:
     return design(size, first.rate_hz, first.channels, min(part.segment_len for part in protocol.train))
 
 
-def _described(settings: Settings, protocols: str) -> dict[str, Any]:
+def _described(settings: Settings, protocols: Sequence[str]) -> dict[str, Any]:
     return {
         "dataset": settings.folder.name,
-        "protocols": protocols,
+        "protocols": list(protocols),
         "together": list(settings.together),
         "apart": list(settings.apart),
         "seeds": settings.seeds,

@@ -14,6 +14,9 @@ FIGURES = tuple(
 )
 
 
+BAR = 0.9
+
+
 def group(protocol: str, together: Sequence[str] = (), apart: Sequence[str] = ()) -> str | None:
     """Which group a protocol counts in: none if it fits a glob of `apart`, else the first of `together` that it fits,
     else one of its own."""
@@ -27,8 +30,9 @@ def summary(rows: Sequence[Row]) -> dict[str, Row]:
 
     over_protocols: the mean over all protocols; over_groups: over the groups, each the mean of its protocols. Each is
     taken for every seed by itself; told are mean, min, max and standard deviation (of the seeds, n - 1) of these.
-    groups: each group's figures, mean over its protocols and seeds. A protocol counts if every seed of it is measured;
-    rows of fewer recordings count nowhere.
+    groups: each group's figures, mean over its protocols and seeds. heard: the protocols whose deployed threshold
+    gives, with every seed, at most one false decision and finds BAR of those on anomalies. A protocol counts if every
+    seed of it is measured; rows of fewer recordings count nowhere.
     """
     rows = [row for row in rows if not row.get("fewer")]
     return {kind: _of_kind([row for row in rows if row["detector"] == kind])
@@ -58,12 +62,18 @@ def _of_kind(rows: Sequence[Row]) -> Row:
         "protocols": len(protocols),
         "not_measured": failed,
         "over_protocols": {f: _spread([mean(f, seed, protocols) for seed in seeds]) for f in FIGURES},
+        "heard": [name for name in protocols if all(_heard(by_place[name, seed]) for seed in seeds)],
         "groups_counted": len(members),
         "over_groups": {f: _spread([over_groups(f, seed) for seed in seeds] if members else []) for f in FIGURES},
         "groups": {place: {f: statistics.fmean(mean(f, seed, names) for seed in seeds) for f in FIGURES}
                    for place, names in members.items()},
         "largest_flash_bytes": max(sizes, default=None),
     }  # fmt: skip
+
+
+def _heard(row: Row) -> bool:
+    """The deployed threshold gives at most one false decision, and finds BAR of those on anomalies."""
+    return bool(row["alarms"]["false"] <= 1 and row["alarms"]["found_sliding"] >= BAR)
 
 
 def _spread(values: Sequence[float]) -> Row | None:
@@ -82,9 +92,12 @@ def lines(found: Row) -> Iterator[str]:
     """The outcome of bench() for people: a line per protocol and detector, then what they come to."""
     settings, rows = found["settings"], found["rows"]
     width = max([len("protocol"), *(len(row["protocol"]) for row in rows)])
-    yield f"{settings['seeds']} seeds; promised: {settings['false_alarms_per_month']:g} false alarms a month; {settings['rule']}"
-    yield (f"{'protocol':<{width}}  {'detector':<11} {'rec':>3} {'AUC':>5} {'min':>5}…{'max':<5} {'pAUC':>5} {'alarms':>6} "
-           f"{'found':>6}   {'10 s: AUC':>9} {'false':>8} {'found':>9} {'share, 95 %':>15} {'features':>8} {'flash B':>8}")  # fmt: skip
+    promised = f"promised: {settings['false_alarms_per_month']:g} false alarms a month"
+    yield f"{settings['seeds']} seeds; {promised}; {settings['rule']}"
+    yield (
+        f"{'protocol':<{width}}  {'detector':<11} rec   AUC   min…max    pAUC alarms  found   10 s: AUC    false"
+        "     found share  95 %     features  flash B"
+    )
     places = dict.fromkeys((row["protocol"], row["detector"], row.get("recordings")) for row in rows)
     warned = 0
     for name, kind, recordings in places:
@@ -100,6 +113,7 @@ def lines(found: Row) -> Iterator[str]:
     for kind, means in found["summary"].items():
         for what, count in (("protocols", means["protocols"]), ("groups", means["groups_counted"])):
             yield f"{kind:<11} {f'mean over {count} {what}:':<24} " + _means(means[f"over_{what}"])
+        yield f"{kind:<11} at most one false, {BAR:.0%} found: {len(means['heard'])} of {means['protocols']} protocols"
     if reason := next((row["flash_reason"] for row in rows if row.get("flash_reason")), None):
         yield f"No flash bytes: {reason}"
 
@@ -112,8 +126,8 @@ def _line(rows: Sequence[Row]) -> str:
     flash = [row["flash_bytes"] for row in rows if row["flash_bytes"] is not None]
     rate = f"{mean['false_alarm_rate']:.3f}{'*' if rows[0]['uncalibrated'] else ' '}"
     return (
-        f"{rows[0]['recordings']:>3} {mean['auc']:5.3f} {min(aucs):5.3f}…{max(aucs):5.3f} {mean['pauc10']:5.3f} {rate:>6} "
-        f"{mean['detection_rate']:6.3f}   {mean['decision_auc']:9.3f} {_alarms(rows[0]['alarms'])} "
+        f"{rows[0]['recordings']:>3} {mean['auc']:5.3f} {min(aucs):5.3f}…{max(aucs):5.3f} {mean['pauc10']:5.3f}"
+        f" {rate:>6} {mean['detection_rate']:6.3f}   {mean['decision_auc']:9.3f} {_alarms(rows[0]['alarms'])} "
         f"{rows[0]['features']:8} {max(flash) if flash else '-':>8}"
     )
 

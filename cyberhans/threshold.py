@@ -75,9 +75,9 @@ def kept_threshold(
     oftener than promised.
 
     A decision's score is taken as normal: a mean, plus a part of its session (between), plus one of its own (within),
-    plus LEAST_SPREAD. With LEAST_SESSIONS or more, mean and `between` are those of the sessions' medians and stand
-    in the one-sided tolerance bound of a normal distribution at the promise's confidence (Owen 1963; Hahn and Meeker 1991).
-    With fewer nothing bounds what the next session does, and the threshold is uncalibrated: the bare estimate, and of a
+    plus LEAST_SPREAD. With LEAST_SESSIONS or more, mean and `between` are those of the sessions' medians and stand in
+    the one-sided tolerance bound of a normal distribution at the promise's confidence (Hahn and Meeker 1991). With
+    fewer nothing bounds what the next session does, and the threshold is uncalibrated: the bare estimate, and of a
     single recording that of its five blocks, by medians, so that a run-in does not drown what comes after it.
     """
     parts = _parts(session_of)

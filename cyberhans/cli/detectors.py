@@ -82,7 +82,7 @@ def evaluate(
 @app.command()
 def bench(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder with manifest.csv and protocols.csv.")],
-    protocol: Annotated[str, typer.Option(metavar="GLOB", help="Which protocols: 'pump*'.")] = "*",
+    protocol: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Which protocols: 'pump*'.")] = None,
     seeds: Annotated[int, typer.Option(help="How many random starts: 0, 1, ...", min=1)] = 1,
     detector: Annotated[list[str] | None, typer.Option(help="autoencoder, forest, gaussian; default all.")] = None,
     alarms_per_month: Annotated[float, typer.Option(help="False alarms a month to promise.")] = 1.0,
@@ -99,9 +99,9 @@ def bench(
     from cyberhans.detectors import KINDS
 
     found = measure(
-        dataset, protocols=protocol, kinds=tuple(detector or KINDS), seeds=seeds, per_month=alarms_per_month,
-        board_name=board, jobs=jobs, together=together or (), apart=apart or (), fewer=fewer,
-        note=progress,
+        dataset, protocols=tuple(protocol or ["*"]), kinds=tuple(detector or KINDS), seeds=seeds,
+        per_month=alarms_per_month, board_name=board, jobs=jobs, together=together or (), apart=apart or (),
+        fewer=fewer, note=progress,
     )  # fmt: skip
     if as_json:
         print_json(found)
