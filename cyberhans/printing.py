@@ -18,7 +18,10 @@ def tell(row: dict[str, Any], as_json: bool) -> None:
     if as_json:
         return print_json(row)
     if row.get("uncalibrated"):
-        typer.secho("UNCALIBRATED: the threshold rests on too few windows; treat every verdict as a hint.", fg="yellow")
+        typer.secho(
+            "LEARNING: too little baseline for what was asked; the node never alarms, treat every verdict as a hint.",
+            fg="yellow",
+        )
     for warning in row.get("warnings", ()):
         typer.secho(f"Warning: {warning}", fg="yellow")
     _print_fields({key: value for key, value in row.items() if key != "warnings"}, "")

@@ -58,7 +58,7 @@ def too_few(windows: int, false_alarm_rate: float, hop_s: float) -> CyberHansErr
     missing = windows_needed(false_alarm_rate) - windows
     return CyberHansError(
         f"{windows} windows, {missing} more needed for a false-alarm rate of {false_alarm_rate:g}:"
-        f" record about {missing * hop_s:.3g} s more, or --uncalibrated"
+        f" record about {missing * hop_s:.3g} s more, or deploy as --learning"
     )
 
 

@@ -96,7 +96,7 @@ def test_fully_clipped(tmp_path: Path) -> None:
 def test_too_few_windows_says_how_many_more(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "few.wav", noise(10))
     outcome = train(path, rate=0.001, out=tmp_path / "d")
-    assert_one_line(outcome, "more", "0.001", "--uncalibrated")
+    assert_one_line(outcome, "more", "0.001", "--learning")
     assert not (tmp_path / "d").exists()
 
 
@@ -106,11 +106,42 @@ def test_false_alarm_rate_out_of_range(tmp_path: Path) -> None:
         assert_one_line(train(path, rate=rate, out=tmp_path / "d"), "false-alarm rate")
 
 
-def test_uncalibrated_goes_on_and_every_output_says_so(tmp_path: Path) -> None:
+def test_one_recording_is_too_little_for_a_promise(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "one.wav", noise(20))
+    outcome = command("train", path, "--detector", "gaussian", "--spec", "tiny", "--out", tmp_path / "d")
+    assert_one_line(outcome, "1 recording: too little", "3 more on other days", "1 minute each", "--learning")
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--alarms-per-month", 0), ("0 false alarms per month", "more than 0")),
+        (("--alarms-per-month", 5000), ("5000 false alarms per month", "at most 1000")),
+        (("--every", -3), ("every -3 s",)),
+        (("--every", 0.01), ("every 0.01 s", "windows of this detector last", "choose --every in between")),
+        (("--every", 86400), ("every 86400 s", "327.7 s")),
+        (("--confidence", 1), ("confidence 1", "0.5 to 0.99")),
+    ],
+)
+def test_a_promise_out_of_range(tmp_path: Path, options: tuple[object, ...], words: tuple[str, ...]) -> None:
+    path = write_wav(tmp_path / "a.wav", noise(20))
+    base = ("train", path, "--detector", "gaussian", "--spec", "tiny", "--learning", "--out", tmp_path / "d")
+    assert_one_line(command(*base, *options), *words)
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_rate_of_windows_is_another_thing_than_alarms_a_month(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", noise(20))
+    outcome = command("train", path, "--false-alarms", 0.1, "--alarms-per-month", 1, "--out", tmp_path / "d")
+    assert outcome.code == 2 and "goes without" in outcome.err
+
+
+def test_learning_goes_on_and_every_output_says_so(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "few.wav", noise(10))
-    outcome = train(path, rate=0.001, extra=("--uncalibrated",), out=tmp_path / "d")
+    outcome = train(path, rate=0.001, extra=("--learning",), out=tmp_path / "d")
     assert outcome.code == 0, outcome.err
-    assert "UNCALIBRATED" in outcome.out
+    assert "LEARNING" in outcome.out
 
 
 def test_unknown_detector_board_and_spec(tmp_path: Path) -> None:

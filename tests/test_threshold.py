@@ -80,7 +80,9 @@ def test_new_normal_windows_keep_the_rate() -> None:
 
 def test_too_few_windows_says_how_many_and_how_long() -> None:
     text = str(too_few(12, 0.05, 2.0))
-    assert text == "12 windows, 7 more needed for a false-alarm rate of 0.05: record about 14 s more, or --uncalibrated"
+    assert text == (
+        "12 windows, 7 more needed for a false-alarm rate of 0.05: record about 14 s more, or deploy as --learning"
+    )
 
 
 @pytest.mark.parametrize("rate", [0.0, -0.1, 0.51, 1.0, float("nan"), float("inf")])
