@@ -13,6 +13,7 @@ from cyberhans.dataset import Protocol
 from cyberhans.decision import stretches, votes
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
+from cyberhans.idle import all_idle, running
 from cyberhans.recording import refuse_bad
 
 PARTIAL = 0.1  # pauc10: false-alarm rates up to here
@@ -78,7 +79,7 @@ def _learnt_from(detector: Detector, protocol: Protocol) -> list[str]:
 
 
 def window_table(detector: Detector, protocol: Protocol) -> pd.DataFrame:
-    """One row per test window, in order.
+    """One row per test window in which the machine is not off (idle.py), in order.
 
     recording (name), label (normal, anomaly), part (number of the test recording), window (number), decision (number
     within the part, -1: it votes in none), score (int32), verdict (0, 1).
@@ -90,12 +91,16 @@ def window_table(detector: Detector, protocol: Protocol) -> pd.DataFrame:
     tables = []
     for part, (label, recording) in enumerate(labelled):
         result = core.run(recording.windows(detector.spec))
-        count = len(result.score)
+        judged = np.flatnonzero(running(detector.spec, result.features, detector.idle_level))
         fixed = {"recording": recording.name, "label": label, "part": part}
-        columns = {"window": np.arange(count), "decision": stretches(count, votes(recording, detector.spec)),
-                   "score": result.score, "verdict": result.verdict}  # fmt: skip
+        columns = {"window": judged, "decision": stretches(len(judged), votes(recording, detector.spec)),
+                   "score": result.score[judged], "verdict": result.verdict[judged]}  # fmt: skip
         tables.append(pd.DataFrame({**fixed, **columns}))
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    for label in ("normal", "anomaly"):
+        if not (table["label"] == label).any():
+            raise all_idle(f"protocol {protocol.name}, test recordings labelled {label}")
+    return table
 
 
 def decision_table(detector: Detector, windows: pd.DataFrame) -> pd.DataFrame:

@@ -14,9 +14,11 @@ import numpy.typing as npt
 from cyberhans import __version__, detectors
 from cyberhans.core import Core
 from cyberhans.detector import Detector
-from cyberhans.detectors import Features
+from cyberhans.detectors import DEFAULT, Features
+from cyberhans.detectors.heads import Head, heads_of
 from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
+from cyberhans.idle import idle_level_of, running
 from cyberhans.quality import verdict
 from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE, Recording
@@ -29,7 +31,7 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "emlearn")
 
 
 def train(
-    recordings: Sequence[Recording], *, kind: str = "autoencoder", spec: Spec, false_alarm_rate: float,
+    recordings: Sequence[Recording], *, kind: str = DEFAULT, spec: Spec, false_alarm_rate: float,
     seed: int = 0, uncalibrated: bool = False, method: str | None = None, dtype: str | None = None,
     accept: str = "",
 ) -> Detector:  # fmt: skip
@@ -37,6 +39,7 @@ def train(
 
     recordings: of normal behaviour. One labelled anomaly is an error; one without a label is taken at the user's word.
     false_alarm_rate: per window, above 0 and up to 0.5; too few windows for it are an error unless `uncalibrated`.
+    Windows in which the machine is off, by their level (idle.py), are not learnt from.
     accept: why recordings that failed (quality.verdict) may be learnt from all the same; kept in the provenance.
     seed: 0 to 2^24. Same recordings, Spec and seed give the same bytes. method, dtype: see emit().
     """
@@ -45,34 +48,39 @@ def train(
     accepted = _accepted(recordings, reasons, accept)
     recordings, warnings = _distinct(recordings, [[str(reason) for reason in found] for found in reasons])
     windows = [recording.windows(spec) for recording in recordings]
-    counts = [len(part) for part in windows]
+    core = Core(spec)
+    parts = [core.features(part) for part in windows]
+    idle = idle_level_of(spec, parts)
+    at_work = [running(spec, part, idle) for part in parts]
+    counts = [int(part.sum()) for part in at_work]
     if rank(sum(counts), false_alarm_rate) == 0 and not uncalibrated:
         raise too_few(sum(counts), false_alarm_rate, spec.hop / spec.rate_hz)
-    core = Core(spec)
-    features = np.concatenate([core.features(part) for part in windows])
-    left_out = left_out_scores(kind, features, np.repeat(_files(recordings), counts), seed)
+    features = np.concatenate([part[kept] for part, kept in zip(parts, at_work, strict=True)])
+    heads = heads_of(spec)
+    left_out = left_out_scores(kind, features, np.repeat(_files(recordings), counts), seed, heads)
     threshold = threshold_for(left_out, false_alarm_rate)
-    fitted = detectors.fit(kind, features, seed)
+    fitted = detectors.fit(kind, features, seed, heads)
     model, guard = emit(fitted, features, method=method, dtype=dtype)
     chosen = np.linspace(0, sum(counts) - 1, min(GOLDEN_WINDOWS, sum(counts))).astype(int)
+    places = np.flatnonzero(np.concatenate(at_work))
     detector = Detector(
         spec, kind, model, threshold.value, threshold.uncalibrated, false_alarm_rate,
         arrays=fitted.arrays() | {"left_out_score": left_out},
-        golden=np.stack([_window(windows, k) for k in chosen]),
+        golden=np.stack([_window(windows, k) for k in places[chosen]]),
         golden_features=features[chosen],
         golden_score=np.zeros(len(chosen), np.int32),
-        provenance=_provenance(recordings, counts, warnings, seed, guard) | accepted,
+        provenance=_provenance(recordings, counts, warnings, seed, guard) | {"idle_level": idle} | accepted,
     )  # fmt: skip
     return dataclasses.replace(detector, golden_score=detector.core().run(detector.golden).score)
 
 
 def left_out_scores(
-    kind: str, features: Features, recording_of: npt.NDArray[np.intp], seed: int
+    kind: str, features: Features, recording_of: npt.NDArray[np.intp], seed: int, heads: tuple[Head, ...] | None = None
 ) -> npt.NDArray[np.int32]:
     """Scores in 1/65536 octave of every window by a detector that learnt only from others; see threshold.folds()."""
     scores = np.zeros(len(features), np.int32)
     for learn, out in folds(recording_of):
-        octaves = detectors.fit(kind, features[learn], seed).score(features[out])
+        octaves = detectors.fit(kind, features[learn], seed, heads).score(features[out])
         scores[out] = np.rint(octaves * 65536).astype(np.int32)
     return scores
 
@@ -151,7 +159,7 @@ def _provenance(
         "windows": sum(counts),
         "sensor": _sensor(recordings[0]),
         "recordings": [_origin(*row) for row in zip(recordings, counts, warnings, strict=True)],
-        "agreement_with_scikit_learn": guard,
+        "agreement_with_source": guard,
         "versions": {
             "cyberhans": __version__,
             "python": platform.python_version(),

@@ -33,7 +33,7 @@ def train(
     ] = None,
     dataset: Dataset = None,
     protocol: ProtocolName = None,
-    detector: Kind = "autoencoder",
+    detector: Kind = "gaussian",
     spec: Annotated[str, typer.Option(help="auto, tiny, small, full or a TOML file.")] = "auto",
     board: BoardName = "netduinoplus2",
     seed: Annotated[int, typer.Option(help="Same recordings and seed, same bytes.")] = 0,
