@@ -36,12 +36,21 @@ UNCALIBRATED = 1  # flag of struct hans_model
 
 @dataclass(frozen=True)
 class Model:
-    """model.c: its text, its symbols' prefix, how many parts its entry fills (0: it gives the score), bytes of RAM."""
+    """model.c: its text, its symbols' prefix, how many heads its entry fills (0: it gives the score), bytes of RAM.
+
+    plain: its parts are not heads but squared residuals, of which the score takes log2 of the mean.
+    """
 
     text: str
     prefix: str
     parts: int
     ram: int
+    plain: bool = False
+
+    @property
+    def interface_kind(self) -> str:
+        """Of enum hans_model_kind."""
+        return "HANS_DIRECT" if not self.parts else "HANS_PARTS" if self.plain else "HANS_HEADS"
 
     @property
     def digest(self) -> bytes:
@@ -88,6 +97,12 @@ class Detector:
         """16 bytes, of Spec, model, threshold and flags (SPEC.md section 8)."""
         settings = struct.pack("<iH", self.threshold, self.flags)
         return hashlib.sha256(self.spec.digest + self.model.digest + settings).digest()[:16]
+
+    @property
+    def idle_level(self) -> int | None:
+        """Below this the loudest channel's level says that the machine is off, 1/256 octave; None: not told."""
+        level: int | None = self.provenance.get("idle_level")
+        return level
 
     @property
     def false_alarms_per_hour(self) -> float | None:
@@ -190,7 +205,7 @@ class Detector:
             "warnings": self.warnings,
             "digests": {name: digest.hex() for name, digest in digests.items()},
             "spec": self.spec.to_dict(),
-            "model": {"prefix": self.model.prefix, "parts": self.model.parts, "ram": self.model.ram},
+            "model": {name: getattr(self.model, name) for name in ("prefix", "parts", "ram", "plain")},
             "provenance": self.provenance,
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         }

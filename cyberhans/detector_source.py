@@ -73,7 +73,7 @@ def source(detector: Detector) -> str:
     model = detector.model
     return _SOURCE.substitute(
         kind=detector.kind, check=VERSION_CHECK, prefix=model.prefix, parts=model.parts, ram=model.ram,
-        interface_kind="HANS_PARTS" if model.parts else "HANS_DIRECT", features=detector.spec.features,
+        interface_kind=model.interface_kind, features=detector.spec.features,
         model_digest=_bytes(model.digest), spec_digest=_bytes(detector.spec.digest),
         detector_digest=_bytes(detector.digest), threshold=_int32(detector.threshold),
         octaves=f"{detector.threshold / 65536:.4f}", flags="HANS_UNCALIBRATED" if detector.uncalibrated else "0",

@@ -24,6 +24,8 @@ from cyberhans.detectors import Features, Fitted
 from cyberhans.detectors.autoencoder import Autoencoder
 from cyberhans.detectors.forest import Forest, path_length
 from cyberhans.detectors.gaussian import Gaussian
+from cyberhans.detectors.whitening import UNIT_BITS, Whitening
+from cyberhans.emit_whitening import gaussian_c, whitening_c
 from cyberhans.errors import CyberHansError
 from cyberhans.spec import LOADABLE_FEATURES
 from cyberhans.tables import version_check
@@ -38,43 +40,53 @@ _patched = threading.Lock()
 def emit(
     fitted: Fitted, features: Features, *, method: str | None = None, dtype: str | None = None
 ) -> tuple[Model, dict[str, Any]]:
-    """The self-contained model.c of a fitted detector, and how well it was found to agree with scikit-learn.
+    """The self-contained model.c of a fitted detector, and how well it was found to agree with its source.
 
     `features` (k, n) are real windows for that comparison (truth.py); too large a difference is an error. `method`
-    (loadable, inline) and `dtype` (float, int16_t) default to what suits; one that emlearn would ignore is an error.
+    (loadable, inline) and `dtype` (float, int8_t, int16_t) default to what suits; what would be ignored is an error.
     """
-    count = features.shape[1]
     kind = type(fitted).__name__.lower()
-    requested = _request(kind, count, method, dtype)
-    body, parts, ram = _CONVERSIONS[kind](fitted, count, requested)
-    text = amalgamation.wrap(_head(kind) + body + model_source.TAIL)
+    requested = _request(kind, _whitening(fitted).size, method, dtype)
+    body, heads, ram = _CONVERSIONS[kind](fitted, requested)
+    text = amalgamation.wrap(_head(kind) + _named(body) + model_source.TAIL)
     prefix = "hans_" + hashlib.sha256(text.encode()).hexdigest()[:8]
-    model = Model(text.replace(P, prefix), prefix, parts, ram)
+    model = Model(text.replace(P, prefix), prefix, heads, ram)
     return model, truth.compare(fitted, model, features)
 
 
-def _request(kind: str, features: int, method: str | None, dtype: str | None) -> str:
+def _request(kind: str, inputs: int, method: str | None, dtype: str | None) -> str:
     """The method to take. emlearn ignores what it cannot do (T3.7), so nothing is passed on that it does not know."""
     possible = {"autoencoder": ("loadable",), "gaussian": ("inline",), "forest": ("loadable", "inline")}.get(kind, ())
-    if kind == "forest" and features > LOADABLE_FEATURES:
+    if kind == "forest" and inputs > LOADABLE_FEATURES:
         possible = ("inline",)
-    only = "int16_t" if kind == "forest" else "float"
+    only = {"forest": "int16_t", "gaussian": "int8_t"}.get(kind, "float")
     if method not in (None, *possible):
-        raise CyberHansError(f"{kind} of {features} features cannot be {method!r}: choose {' or '.join(possible)}")
+        raise CyberHansError(f"{kind} of {inputs} features cannot be {method!r}: choose {' or '.join(possible)}")
     if dtype not in (None, only):
-        raise CyberHansError(f"{kind} with dtype {dtype!r}: emlearn would ignore it; only {only} can be had")
+        raise CyberHansError(f"{kind} with dtype {dtype!r}: it would be ignored; only {only} can be had")
     return method or possible[0]
 
 
+def _whitening(fitted: Any) -> Whitening:
+    whitening: Whitening = fitted.whitening
+    return whitening
+
+
 def _head(kind: str) -> str:
+    check = version_check("model.c was generated for another version of the core: train the detector again")
+    if kind == "gaussian":
+        parts = {"about": model_source.ABOUT_INTEGERS, "includes": "", "floats": ""}
+    else:
+        parts = {"about": _licensed(), "includes": model_source.INCLUDES, "floats": model_source.FLOATS}
+    return model_source.HEAD.substitute(title=kind, check=check, **parts)
+
+
+def _licensed() -> str:
     found = importlib.metadata.distribution("emlearn")
     licence = found.read_text("licenses/LICENSE.md") or found.read_text("LICENSE.md")
     if not licence:
         raise CyberHansError("emlearn is installed without its licence, which model.c must carry: install it with pip")
-    check = version_check("model.c was generated for another version of the core: train the detector again")
-    return model_source.HEAD.substitute(
-        title=kind, version=found.version, licence=model_source.comment(licence), check=check
-    )
+    return model_source.ABOUT_FLOATS.substitute(version=found.version, licence=model_source.comment(licence))
 
 
 @contextlib.contextmanager
@@ -144,54 +156,43 @@ _NET_EDITS: tuple[Edit, ...] = (
 )
 
 
-def _autoencoder(fitted: Autoencoder, features: int, method: str) -> tuple[str, int, int]:
-    """The net with the standardisation folded into its first layer; outputs stay in units of z."""
-    scale, net = fitted.scale, fitted.net
-    weights, biases = [*net.coefs_], [*net.intercepts_]
-    biases[0] = biases[0] - (scale.rest / scale.deviation) @ weights[0]
-    weights[0] = weights[0] / scale.deviation[:, None]
-    carrier = SimpleNamespace(n_layers_=net.n_layers_, coefs_=weights, intercepts_=biases,
+def _autoencoder(fitted: Autoencoder, method: str) -> tuple[str, int, int]:
+    net, whitening = fitted.net, fitted.whitening
+    carrier = SimpleNamespace(n_layers_=net.n_layers_, coefs_=net.coefs_, intercepts_=net.intercepts_,
                               activation=net.activation, out_activation_=net.out_activation_)  # fmt: skip
     roots = (f"{P}_net", f"{P}_net_buf2", "eml_net_infer")
     code = _convert("MLPRegressor", carrier, roots, _NET_EDITS, method=method, return_type="regressor")  # T3.6
-    values = model_source.AUTOENCODER.substitute(
-        features=features,
-        centre=_table(f"int16_t P_centre[{features}]", scale.centre),
-        rest=_table(f"float P_rest[{features}]", scale.rest),
-        inverse=_table(f"float P_inverse[{features}]", 1 / scale.deviation),
-    )
-    widest = max(features, *(len(bias) for bias in biases))
-    return code + _named(values + model_source.PARTS.substitute(parts=features)), features, 2 * 4 * widest
+    white, room = whitening_c(whitening)
+    heads = len(whitening.heads)
+    values = model_source.AUTOENCODER.substitute(inputs=whitening.size, heads=heads, unit=_float(2.0**-UNIT_BITS))
+    widest = max(whitening.size, *(len(bias) for bias in net.intercepts_))
+    parts = model_source.PARTS.substitute(parts=heads)
+    return code + white + values + parts, heads, 2 * 4 * widest + room + 4 * heads
 
 
-def _gaussian(fitted: Gaussian, features: int, method: str) -> tuple[str, int, int]:
-    code = _convert("EllipticEnvelope", fitted.envelope, (f"{P}_net_predict",), method=method)  # T4.7
-    centre = _table(f"int16_t P_centre[{features}]", fitted.scale.centre)
-    values = model_source.GAUSSIAN.substitute(features=features, centre=centre)
-    return code + _named(values + model_source.PARTS.substitute(parts=1)), 1, 4 * features
+def _gaussian(fitted: Gaussian, method: str) -> tuple[str, int, int]:
+    code, room = gaussian_c(fitted.whitening)
+    return code, len(fitted.whitening.heads), room
 
 
-def _forest(fitted: Forest, features: int, method: str) -> tuple[str, int, int]:
+def _forest(fitted: Forest, method: str) -> tuple[str, int, int]:
     """The path length of an isolation tree is a regression tree whose leaf holds its depth + c(its samples)."""
     carrier = type("IsolationRegressor", (), {})()  # emlearn looks for Regressor in this name
+    inputs = fitted.whitening.size
     pairs = zip(fitted.trees.estimators_, fitted.trees.estimators_features_, strict=True)
-    carrier.estimators_ = [_tree(tree.tree_, chosen, features) for tree, chosen in pairs]
+    carrier.estimators_ = [_tree(tree.tree_, chosen, inputs) for tree, chosen in pairs]
     loadable = method == "loadable"
     roots = (f"{P}_net", "eml_trees_regress") if loadable else (f"{P}_net_predict",)
     edits = _TREE_EDITS if loadable else ()
     code = _convert("RandomForestRegressor", carrier, roots, edits, method=method, dtype="int16_t")
     call = model_source.LOADABLE_CALL if loadable else model_source.INLINE_CALL
-    whitening = fitted.whitening
+    white, room = whitening_c(fitted.whitening)
     values = model_source.FOREST.substitute(
-        features=features,
-        centre=_table(f"int16_t P_centre[{features}]", whitening.centre),
-        weight=_table(f"int8_t P_weight[{features * features}]", whitening.weight.ravel()),
-        shift=_table(f"uint8_t P_shift[{features}]", whitening.shift),
-        call=call.replace("$features", str(features)),
+        call=call.replace("$inputs", str(inputs)),
         typical=_float(fitted.typical_path),
         factor=_float(65536 / fitted.typical_path),
     )
-    return code + _named(values), 0, 4 + 2 * features
+    return code + white + values, 0, 4 + room
 
 
 def _tree(tree: Any, chosen: npt.NDArray[Any], features: int) -> SimpleNamespace:
@@ -256,7 +257,7 @@ def _named(text: str) -> str:
     return re.sub(r"\bP_", f"{P}_", text)
 
 
-_CONVERSIONS: dict[str, Callable[[Any, int, str], tuple[str, int, int]]] = {
+_CONVERSIONS: dict[str, Callable[[Any, str], tuple[str, int, int]]] = {
     "autoencoder": _autoencoder,
     "gaussian": _gaussian,
     "forest": _forest,

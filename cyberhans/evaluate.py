@@ -13,6 +13,7 @@ from cyberhans.dataset import Protocol
 from cyberhans.decision import disjoint, interval_s, sliding, votes_every
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
+from cyberhans.idle import all_idle, running
 from cyberhans.recording import refuse_bad
 
 PARTIAL = 0.1  # pauc10: false-alarm rates up to here
@@ -111,7 +112,7 @@ def _learnt_from(detector: Detector, protocol: Protocol) -> list[str]:
 
 
 def window_table(detector: Detector, protocol: Protocol) -> pd.DataFrame:
-    """One row per test window, in order: all that were recorded, however seldom the node would look.
+    """One row per test window in which the machine is not off (idle.py), in order, however seldom the node would look.
 
     recording (name), label (normal, anomaly), part (number of the test recording), window (number), votes (windows
     that one decision takes), score (int32), verdict (0, 1).
@@ -124,12 +125,16 @@ def window_table(detector: Detector, protocol: Protocol) -> pd.DataFrame:
     tables = []
     for part, (label, recording) in enumerate(labelled):
         result = core.run(recording.windows(dense))
-        count = len(result.score)
+        judged = np.flatnonzero(running(detector.spec, result.features, detector.idle_level))
         fixed = {"recording": recording.name, "label": label, "part": part,
                  "votes": votes_every(interval_s(recording, dense))}  # fmt: skip
-        columns = {"window": np.arange(count), "score": result.score, "verdict": result.verdict}
+        columns = {"window": judged, "score": result.score[judged], "verdict": result.verdict[judged]}
         tables.append(pd.DataFrame({**fixed, **columns}))
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    for label in ("normal", "anomaly"):
+        if not (table["label"] == label).any():
+            raise all_idle(f"protocol {protocol.name}, test recordings labelled {label}")
+    return table
 
 
 def decision_table(detector: Detector, windows: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The C around a converted model: what stands above it, how integers come in and how parts or a score go out.
 
-Every model gives `P_values`, its float results before any rounding, and `P_entry`, the slot of struct hans_model.
+Every model gives `P_entry`, the slot of struct hans_model; one with floats `P_values` too, these before any rounding.
 """
 
 from __future__ import annotations
@@ -13,16 +13,31 @@ HEAD = Template("""\
 
 /*
  * The model of one Cyber-Hans detector: $title. Generated; train again instead of changing it.
+$about
+ */
+$includes
+$check
+$floats
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wunused-variable"
+#endif
+
+""")
+
+ABOUT_INTEGERS = " * All of its arithmetic is on integers (SPEC.md section 7)."
+ABOUT_FLOATS = Template("""\
  * Its arithmetic is IEEE 754 binary32: compile with -ffp-contract=off and without -ffast-math.
  *
  * Contains code and constants made by emlearn $version (https://github.com/emlearn/emlearn) under this licence:
  *
-$licence
- */
+$licence""")
+INCLUDES = """\
 #include <float.h>
 #include <stdbool.h>
-
-$check
+"""
+FLOATS = """\
 #if defined(__FAST_MATH__)
 #error "model.c: -ffast-math changes scores; leave it out"
 #endif
@@ -31,14 +46,7 @@ $check
 #endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
-#endif
-#if defined(__GNUC__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wunused-variable"
-#endif
-
-""")
+#endif"""
 
 PARTS = Template("""
 /* In Q12, rounded exactly to the nearest, half up; 2^32 and more, and no number at all, become the largest. */
@@ -63,70 +71,35 @@ int32_t P_entry(const int16_t *features, uint32_t *parts)
 """)
 
 AUTOENCODER = Template("""
-$centre
+static float P_square[$heads];
 
-$rest
-
-$inverse
-
-/* Squared residuals in units of each feature's deviation. Centring is exact, in integers; the first layer holds the
- * rest of the scaling. Input and output share buffer 2: emlearn does not touch it before the first layer is done. */
+/* The mean squared residual of each head, in deviations. Input and output share buffer 2: emlearn does not touch it
+ * before the first layer is done. */
 static const float *P_values(const int16_t *features)
 {
-    for (int32_t i = 0; i < $features; i++) {
-        P_net_buf2[i] = (float)((int32_t)features[i] - P_centre[i]);
+    P_whiten(features);
+    for (int32_t i = 0; i < $inputs; i++) {
+        P_net_buf2[i] = (float)P_white[i] * $unit;
     }
-    P_eml_net_infer(&P_net, P_net_buf2, $features);
-    for (int32_t i = 0; i < $features; i++) {
-        const float z = ((float)((int32_t)features[i] - P_centre[i]) - P_rest[i]) * P_inverse[i];
-        const float residual = P_net_buf2[i] - z;
-        P_net_buf2[i] = residual * residual;
+    P_eml_net_infer(&P_net, P_net_buf2, $inputs);
+    const float *repeated = P_net_buf2;
+    const int16_t *white = P_white;
+    for (int32_t head = 0; head < $heads; head++) {
+        float sum = 0.0f;
+        for (const float *end = repeated + P_size[head]; repeated < end; repeated++, white++) {
+            const float residual = *repeated - (float)*white * $unit;
+            sum += residual * residual;
+        }
+        P_square[head] = sum / (float)P_size[head];
     }
-    return P_net_buf2;
-}
-""")
-
-GAUSSIAN = Template("""
-$centre
-
-static float P_input[$features];
-
-/* The squared Mahalanobis distance over the number of features. Centring is exact, in integers. */
-static const float *P_values(const int16_t *features)
-{
-    for (int32_t i = 0; i < $features; i++) {
-        P_input[i] = (float)((int32_t)features[i] - P_centre[i]);
-    }
-    P_input[0] = P_net_predict(P_input, $features) / $features.0f;
-    return P_input;
+    return P_square;
 }
 """)
 
 FOREST = Template("""
-$centre
-
-$weight
-
-$shift
-
 static float P_path;
-static int16_t P_input[$features];
 
-/* What normal windows make expect of each feature, taken from it, in integers; no sum leaves 32 bits. */
-static void P_whiten(const int16_t *features)
-{
-    const int8_t *weight = P_weight;
-    for (int32_t j = 0; j < $features; j++) {
-        int32_t sum = 0;
-        for (int32_t i = 0; i < $features; i++) {
-            sum += *weight++ * ((int32_t)features[i] - P_centre[i]);
-        }
-        sum >>= P_shift[j];
-        P_input[j] = (int16_t)(sum < -32768 ? -32768 : sum > 32767 ? 32767 : sum);
-    }
-}
-
-/* The mean path length over the trees. */
+/* The mean path length over the trees, which cut whitened features. */
 static const float *P_values(const int16_t *features)
 {
     P_whiten(features);
@@ -143,8 +116,8 @@ int32_t P_entry(const int16_t *features, uint32_t *parts)
     return -whole - (negative - (float)whole > 0.5f);
 }
 """)
-LOADABLE_CALL = "P_eml_trees_regress(&P_net, P_input, $features, &P_path, 1);"
-INLINE_CALL = "P_path = P_net_predict(P_input, $features);"
+LOADABLE_CALL = "P_eml_trees_regress(&P_net, P_white, $inputs, &P_path, 1);"
+INLINE_CALL = "P_path = P_net_predict(P_white, $inputs);"
 
 TAIL = """
 #if defined(__GNUC__)

@@ -12,7 +12,7 @@ from typing import Any
 
 from cyberhans.errors import CyberHansError
 
-ARITHMETIC_VERSION = 2
+ARITHMETIC_VERSION = 3
 FRAME_LENGTHS = (64, 128, 256, 512, 1024, 2048)
 MAX_WINDOW = 1 << 20  # so that a window never holds more than 32,767 frames
 MAX_FEATURES = 255
@@ -20,11 +20,14 @@ MAX_BANDS = 64
 LOADABLE_FEATURES = 127  # emlearn's loadable trees take no more
 SIZES = ("tiny", "small", "full")
 TINY_CHANNELS = 3
-WINDOWS_S = (2.0, 0.2, 0.1)
 RATES_HZ = (100, 100_000)
-LEAST_IN_SEGMENT = 15  # windows
-MOST_OF_SEVERAL = 512  # samples in a frame of a stream of several channels
-LONGEST_FRAME = {"tiny": 256, "small": 512, "full": 1024}
+WINDOW_S = (0.2, 2.0)
+WINDOW_SAMPLES = 1024  # at least, where a segment has them
+IN_SEGMENT = 5  # windows
+LONGEST_FRAME = {"tiny": 256, "small": 512, "full": 2048}
+MOST_OF_SEVERAL = 1024  # samples in a frame of a stream of several channels
+BANDS = {1: (16, 48), 2: (24, 32), 3: (24, 32), 4: (16, 16)}  # full, by channels: short and long frame
+MANY_BANDS = (12, 16)  # of more channels
 
 
 class Family(enum.IntFlag):
@@ -215,11 +218,11 @@ def size_for_ram(ram_bytes: int) -> str:
 def design(size: str, rate_hz: float, channels: int, segment_len: int) -> Spec:
     """The one rule from rate, channels and segment length (samples without a gap) to a Spec of a named size.
 
-    Window: the longest of 2, 0.2 and 0.1 s of which a segment holds fifteen, else 0.1 s; but at least 1024 samples and
-    at most the segment. Frames: the longest is the largest power of two within a window and the size's limit (full
-    with several channels: 512); `full` adds a short one, a quarter of it and at most 256. Bands are log-spaced. Level
-    and steps always; channel differences where all features then stay within 127. `tiny` takes no more than 3 channels.
-    The numbers were chosen by the mean AUC over all real protocols at hand (`cyberhans bench`), none for one of them.
+    Window: a fifth of the segment, but 0.2 s to 2 s, at least 1024 samples, and at most the segment. Frames: the
+    longest is the largest power of two within a window and the size's limit (full with several channels: 1024); `full`
+    adds a short one, half of it and at most 256. Bands are mel-spaced. Level and steps always. `tiny` takes at most 3
+    channels. The numbers were chosen by the mean AUC over all real protocols at hand (`cyberhans bench`), none for one
+    of them.
     """
     if size not in SIZES:
         raise CyberHansError(f"spec {size!r}: choose auto, {', '.join(SIZES)} or a TOML file")
@@ -227,42 +230,29 @@ def design(size: str, rate_hz: float, channels: int, segment_len: int) -> Spec:
         raise CyberHansError(f"spec tiny: at most {TINY_CHANNELS} channels, the stream has {channels}; take small")
     rate_hz = _measured(rate_hz)
     check_rate(rate_hz)
-    seconds = next((s for s in WINDOWS_S if segment_len >= LEAST_IN_SEGMENT * s * rate_hz), WINDOWS_S[-1])
-    window = min(segment_len, MAX_WINDOW, max(1024, round(seconds * rate_hz)))
+    window = _window(rate_hz, segment_len)
     if window < 2 * FRAME_LENGTHS[0]:
         raise CyberHansError(f"segments of {segment_len} samples are too short: a window needs {2 * FRAME_LENGTHS[0]}")
     limit = min(LONGEST_FRAME[size], MOST_OF_SEVERAL if channels > 1 else window, window)
     long = max(length for length in FRAME_LENGTHS if length <= limit)
-    short = min(256, long // 4)
-    lengths = [short, long] if size == "full" and short >= FRAME_LENGTHS[0] else [long]
-    counts = [_band_count(size, channels, length, beside=len(lengths) > 1) for length in lengths]
-    frames = tuple(_log_frame(length, rate_hz, count) for length, count in zip(lengths, counts, strict=True))
-
-    def build(families: Family) -> Spec:
-        return Spec(round(rate_hz * 1000), channels, window, window, families, frames)
-
-    if channels > 1:
-        try:
-            spec = build(Family.LEVEL | Family.STEPS | Family.DIFFERENCES)
-            if spec.features <= LOADABLE_FEATURES:
-                return spec
-        except CyberHansError:
-            pass  # more than MAX_FEATURES: leave the differences out
-    return build(Family.LEVEL | Family.STEPS)
+    lengths = [min(256, long // 2), long] if size == "full" else [long]
+    counts = BANDS.get(channels, MANY_BANDS) if size == "full" else (_few_bands(size, channels, long),)
+    frames = tuple(
+        Frame(length, band_edges(length, rate_hz, min(count, length // 4), "mel"))
+        for length, count in zip(lengths, counts, strict=True)
+    )
+    return Spec(round(rate_hz * 1000), channels, window, window, Family.LEVEL | Family.STEPS, frames)
 
 
-def _band_count(size: str, channels: int, length: int, *, beside: bool) -> int:
-    """`beside`: another length stands beside this one. Three channels with 8 and 10 bands give 126 features."""
+def _window(rate_hz: float, segment_len: int) -> int:
+    """Samples, at most the segment."""
+    seconds = min(max(segment_len / rate_hz / IN_SEGMENT, WINDOW_S[0]), WINDOW_S[1])
+    return min(segment_len, MAX_WINDOW, max(WINDOW_SAMPLES, round(seconds * rate_hz)))
+
+
+def _few_bands(size: str, channels: int, length: int) -> int:
+    """Of `tiny`, which has 16 over all channels, and of `small`."""
     if size == "tiny":
-        wanted = 16 // channels
-    elif channels == 1:
-        wanted = 16 if length <= 256 and size == "full" else 48 if length > 512 else 32
-    elif beside:
-        wanted = 8 if length <= 128 else {2: 16, 3: 10}.get(channels, 8)
-    else:
-        wanted = 16 if channels <= 3 else 8
+        return 16 // channels
+    wanted = 32 if channels == 1 else 16 if channels <= TINY_CHANNELS else 8
     return min(wanted, length // 4)
-
-
-def _log_frame(length: int, rate_hz: float, bands: int) -> Frame:
-    return Frame(length, band_edges(length, rate_hz, bands))

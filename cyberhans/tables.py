@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cyberhans.spec import ARITHMETIC_VERSION, Frame, Spec
 
-INTERFACE_VERSION = 2
+INTERFACE_VERSION = 3
 Ints = NDArray[np.int64]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cyberhans.decision import sliding
+from cyberhans.detectors import LEAST_WINDOWS
 from cyberhans.errors import CyberHansError
 from cyberhans.promise import Promise
 
@@ -146,8 +147,8 @@ def folds(recording_of: npt.NDArray[np.intp]) -> Iterator[tuple[npt.NDArray[np.b
 
     Whole recordings are left out where there are several, since windows of one recording are alike; every fifth goes
     together, so that of recordings in some order, such as of speed, none is left out with its neighbours. Of a single
-    one, consecutive blocks are, and the window on either side of the block is not learnt from: such scores say nothing
-    of how sessions differ, and the detector warns of it.
+    one, consecutive blocks are, and the window on either side of the block is not learnt from, unless too few would be
+    left: such scores say nothing of how sessions differ, and the detector warns of it.
     """
     recordings = np.unique(recording_of)
     count = len(recording_of)
@@ -161,5 +162,7 @@ def folds(recording_of: npt.NDArray[np.intp]) -> Iterator[tuple[npt.NDArray[np.b
         learn = ~out
         if len(recordings) == 1:
             inner = np.flatnonzero(out)
-            learn[max(inner[0] - 1, 0) : inner[-1] + 2] = False
+            apart = learn.copy()
+            apart[max(inner[0] - 1, 0) : inner[-1] + 2] = False
+            learn = apart if apart.sum() >= LEAST_WINDOWS else learn
         yield learn, out

@@ -15,9 +15,11 @@ from cyberhans import __version__, detectors
 from cyberhans.core import Core
 from cyberhans.decision import interval_s, needed, votes_every
 from cyberhans.detector import Detector
-from cyberhans.detectors import Features
+from cyberhans.detectors import DEFAULT, Features
+from cyberhans.detectors.heads import Head, heads_of
 from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
+from cyberhans.idle import idle_level_of, running
 from cyberhans.promise import Promise
 from cyberhans.quality import verdict
 from cyberhans.reason import Reason
@@ -40,13 +42,14 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "emlearn")
 
 
 def train(
-    recordings: Sequence[Recording], *, kind: str = "autoencoder", spec: Spec, promise: Promise | None = None,
+    recordings: Sequence[Recording], *, kind: str = DEFAULT, spec: Spec, promise: Promise | None = None,
     false_alarm_rate: float | None = None, seed: int = 0, uncalibrated: bool = False, method: str | None = None,
     dtype: str | None = None, accept: str = "",
 ) -> Detector:  # fmt: skip
     """A detector of what these recordings have in common. Write it with its save().
 
     recordings: of normal behaviour. One labelled anomaly is an error; one without a label is taken at the user's word.
+    Windows in which the machine is off, by their level (idle.py), are not learnt from.
     promise: how many false alarms a month the user can live with (threshold.kept_threshold); its every_s becomes the
     detector's hop. Instead of it false_alarm_rate: of single windows, above 0 and up to 0.5 (threshold.threshold_for).
     Too little for either is an error that says what is missing, unless `uncalibrated`: then the detector is deployed
@@ -62,24 +65,31 @@ def train(
     recordings, warnings = _distinct(recordings, [[str(reason) for reason in found] for found in reasons])
     dense = dataclasses.replace(spec, hop=spec.window)  # all that was recorded is learnt, however seldom a node looks
     windows = [recording.windows(dense) for recording in recordings]
-    counts = [len(part) for part in windows]
+    core = Core(dense)
+    parts = [core.features(part) for part in windows]
+    idle = idle_level_of(spec, parts)
+    at_work = [running(spec, part, idle) for part in parts]
+    counts = [int(part.sum()) for part in at_work]
     session_of = np.repeat(_sessions(recordings), counts)
     limit = _Limit(promise, false_alarm_rate, session_of, _seconds(recordings[0], dense, promise))
     if not uncalibrated:
         limit.refuse_too_little()
-    features = np.concatenate([Core(dense).features(part) for part in windows])
-    left_out = left_out_scores(kind, features, session_of, seed)
+    features = np.concatenate([part[kept] for part, kept in zip(parts, at_work, strict=True)])
+    heads = heads_of(spec)
+    left_out = left_out_scores(kind, features, session_of, seed, heads)
     threshold = limit.threshold(left_out)
-    fitted = detectors.fit(kind, features, seed)
+    fitted = detectors.fit(kind, features, seed, heads)
     model, guard = emit(fitted, features, method=method, dtype=dtype)
     chosen = np.linspace(0, sum(counts) - 1, min(GOLDEN_WINDOWS, sum(counts))).astype(int)
+    places = np.flatnonzero(np.concatenate(at_work))
     detector = Detector(
         deployed(spec, promise), kind, model, threshold.value, threshold.uncalibrated, false_alarm_rate,
         arrays=fitted.arrays() | {"left_out_score": left_out},
-        golden=np.stack([_window(windows, k) for k in chosen]),
+        golden=np.stack([_window(windows, k) for k in places[chosen]]),
         golden_features=features[chosen],
         golden_score=np.zeros(len(chosen), np.int32),
-        provenance=_provenance(recordings, counts, warnings, seed, guard) | accepted | limit.decision(),
+        provenance=_provenance(recordings, counts, warnings, seed, guard)
+        | {"idle_level": idle} | accepted | limit.decision(),
         promise=promise,
     )  # fmt: skip
     return dataclasses.replace(detector, golden_score=detector.core().run(detector.golden).score)
@@ -135,12 +145,12 @@ def _seconds(recording: Recording, dense: Spec, promise: Promise | None) -> floa
 
 
 def left_out_scores(
-    kind: str, features: Features, recording_of: npt.NDArray[np.intp], seed: int
+    kind: str, features: Features, recording_of: npt.NDArray[np.intp], seed: int, heads: tuple[Head, ...] | None = None
 ) -> npt.NDArray[np.int32]:
     """Scores in 1/65536 octave of every window by a detector that learnt only from others; see threshold.folds()."""
     scores = np.zeros(len(features), np.int32)
     for learn, out in folds(recording_of):
-        octaves = detectors.fit(kind, features[learn], seed).score(features[out])
+        octaves = detectors.fit(kind, features[learn], seed, heads).score(features[out])
         scores[out] = np.rint(octaves * 65536).astype(np.int32)
     return scores
 
@@ -224,7 +234,7 @@ def _provenance(
         "windows": sum(counts),
         "sensor": _sensor(recordings[0]),
         "recordings": [_origin(*row) for row in zip(recordings, counts, warnings, strict=True)],
-        "agreement_with_scikit_learn": guard,
+        "agreement_with_source": guard,
         "versions": {
             "cyberhans": __version__,
             "python": platform.python_version(),

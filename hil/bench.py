@@ -42,22 +42,23 @@ ANSWER_SECONDS, KNOCK_SECONDS = 120.0, 1.0
 
 
 @functools.cache
-def learn(kind: str) -> Detector:
+def learn(kind: str, spec: Spec = SPEC) -> Detector:
     """A detector of a simulated fan, in a folder of its own. Its figures of quality are of no interest here."""
-    seconds = WINDOWS_EACH * WINDOW / RATE_HZ
+    seconds = WINDOWS_EACH * spec.window / RATE_HZ
     sound = [simulate("fan", seconds=seconds, seed=seed) for seed in range(SESSIONS)]
-    made = train(sound, kind=kind, spec=SPEC, false_alarm_rate=0.05, uncalibrated=True)
-    return made.save(Path(SCRATCH.name) / kind)
+    made = train(sound, kind=kind, spec=spec, false_alarm_rate=0.05, uncalibrated=True)
+    return made.save(Path(SCRATCH.name) / f"{kind}{spec.features}")
 
 
-def bench(board: Board, kind: str, scratch: Path) -> dict[str, Any]:
+def bench(board: Board, kind: str, scratch: Path, spec: Spec = SPEC) -> dict[str, Any]:
     """One row: instructions by stage (per frame; features and score per window; window: all of it), and bytes.
 
     code: the core's, without packets, which this image does not use. Raises CyberHansError where it does not fit.
     """
-    detector = learn(kind)
+    detector = learn(kind, spec)
     assert detector.folder
-    built = build(detector.folder, board.name, scratch / f"{board.name}-{kind}", app="bench")
+    folder = scratch / f"{board.name}-{kind}{spec.features}"
+    built = build(detector.folder, board.name, folder, app="bench")
     return {"board": board.name, "core": board.core, "detector": kind, **counts(board, built.image), **sizes(built)}
 
 

@@ -12,12 +12,16 @@ import pytest
 
 from cyberhans.boards import board, boards, missing
 from cyberhans.errors import CyberHansError
+from cyberhans.spec import Family, Frame, Spec, band_edges
 from hil import bench, size
 
 BARE = [row.name for row in boards() if row.bare]
 # Instructions: a spectrum of 1024 points (taper, transform, power), and a window of 200 frames.
 SPECTRUM_BUDGET = {"netduinoplus2": 60_000, "mps2-an385": 56_000, "microbit": 137_000, "virt-rv32imac": 56_000}
 WINDOW_BUDGET = {"netduinoplus2": 16_000_000, "microbit": 39_000_000}
+SCORE_BUDGET = {"netduinoplus2": 15_000, "microbit": 40_000}  # gaussian of one channel with 70 features, all of it
+FRAMES = tuple(Frame(n, band_edges(n, bench.RATE_HZ, bands, "mel")) for n, bands in ((256, 16), (512, 48)))
+SEVENTY = Spec(bench.RATE_HZ * 1000, 1, 2048, 2048, Family.LEVEL | Family.STEPS, FRAMES)
 FLASH_BUDGET = 10_240  # bytes of the core's code and of its tables for one frame length of 1024, on Cortex-M4F
 
 
@@ -64,6 +68,17 @@ def test_a_spectrum_stays_within_its_budget(name: str) -> None:
 def test_a_window_stays_within_its_budget(name: str) -> None:
     row = measured(name)
     assert row["window"] - row["score"] <= WINDOW_BUDGET[name]
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCORE_BUDGET)
+def test_a_gaussian_of_seventy_features_stays_within_its_budget(name: str, tmp_path: Path) -> None:
+    if lacking := missing(board(name)):
+        pytest.skip(lacking)
+    row = bench.bench(board(name), "gaussian", tmp_path, SEVENTY)
+    assert SEVENTY.features == 70
+    assert 0 < row["score"] <= SCORE_BUDGET[name]
 
 
 @pytest.mark.emulator

@@ -329,6 +329,42 @@ def score(parts: list[int]) -> int:
     return log16(sum(parts)) - log16(len(parts)) - 12 * 65536
 
 
+def heads_score(parts: list[int]) -> int:
+    """From the mean squares of a model's heads, unsigned Q12."""
+    count = len(parts)
+    return (count // 2 + sum(log16(part) for part in parts)) // count - 12 * 65536
+
+
+class Head(NamedTuple):
+    """Places of features, second None where nothing is taken off; weights and shift row by row."""
+
+    first: list[int]
+    second: list[int | None]
+    weight: list[list[int]]
+    shift: list[int]
+
+
+def int16(value: int) -> int:
+    return max(-32768, min(32767, value))
+
+
+def whitened(features: Samples, centre: Samples, head: Head) -> list[int]:
+    """y of section 7, of one window's features."""
+    away = [int(feature) - int(middle) for feature, middle in zip(features, centre, strict=True)]
+    x = [int16(away[a] - (0 if b is None else away[b])) for a, b in zip(head.first, head.second, strict=True)]
+    y = []
+    for i, shift in enumerate(head.shift):
+        total = (1 << shift) >> 1
+        for j in range(max(0, i - 23), i + 1):
+            total += head.weight[i][j] * x[j]
+        y.append(int16(total >> shift))
+    return y
+
+
+def gaussian_part(y: list[int]) -> int:
+    return min(len(y) // 2 + sum(value * value for value in y), 2**32 - 1) // len(y)
+
+
 def verdict(value: int, threshold: int) -> int:
     return int(value > threshold)
 

@@ -21,10 +21,10 @@ LAYERS = tuple(layer.split() for layer in (
     "cli printing",
     "demo bench bench_summary train verify evaluate capture lines",
     "flash blank build footprint stack machine_code libraries hex_file",
-    "emit amalgamation model_source truth",
+    "emit amalgamation model_source truth emit_whitening",
     "device delivery exchange judgement difference line player emulator ports probe",
     "simulate machines inspection quality live meter formats catalogue",
-    "detector clock detector_source detectors threshold core dataset decision",
+    "detector clock detector_source detectors threshold core dataset decision idle",
     "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
     "reason machine_file draft spool ranges promise",
     "errors __init__",

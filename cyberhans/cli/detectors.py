@@ -35,7 +35,7 @@ def train(
     ] = None,
     dataset: Dataset = None,
     protocol: ProtocolName = None,
-    detector: Kind = "autoencoder",
+    detector: Kind = "gaussian",
     spec: Annotated[str, typer.Option(help="auto, tiny, small, full or a TOML file.")] = "auto",
     board: BoardName = "netduinoplus2",
     alarms_per_month: AlarmsPerMonth = None,

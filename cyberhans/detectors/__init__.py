@@ -9,9 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cyberhans.detectors.heads import Head, one_head
 from cyberhans.errors import CyberHansError
 
 KINDS = ("autoencoder", "forest", "gaussian")
+DEFAULT = "gaussian"  # what wins on all real protocols at hand, and the smallest
 WITHOUT_CHANCE = ("gaussian",)  # kinds that learn the same with every seed
 LEAST_WINDOWS = 4
 PART_STEP = 2.0**-12  # SPEC.md section 7: a device counts the parts of a score in these
@@ -33,44 +35,32 @@ class Fitted(Protocol):
 
 @dataclass(frozen=True)
 class Scale:
-    """Where a feature lies and how much it varies: z = (x - centre - rest) / deviation, each array (n,).
+    """Where a feature lies and how much it varies: z = (x - mean) / deviation, each array (n,)."""
 
-    The whole part of the mean is kept apart, so that a device subtracts it exactly, in integers.
-    """
-
-    centre: Features
-    rest: Reals
+    mean: Reals
     deviation: Reals
 
     @classmethod
-    def of(cls, features: Features) -> Scale:
-        mean = features.mean(axis=0, dtype=np.float64)
-        centre = np.rint(mean)
+    def of(cls, features: npt.NDArray[Any]) -> Scale:
         deviation = features.std(axis=0, dtype=np.float64)
         floor = max(FEATURE_STEP, 0.1 * float(np.median(deviation)))
-        return cls(centre.astype(np.int16), mean - centre, np.maximum(deviation, floor))
+        return cls(features.mean(axis=0, dtype=np.float64), np.maximum(deviation, floor))
 
-    def apply(self, features: Features) -> Reals:
-        return ((features.astype(np.int32) - self.centre) - self.rest) / self.deviation
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        return {"centre": self.centre, "rest": self.rest, "deviation": self.deviation}
+    def apply(self, features: npt.NDArray[Any]) -> Reals:
+        z: Reals = (features.astype(np.float64) - self.mean) / self.deviation
+        return z
 
 
 def log2_mean(squares: Reals) -> Reals:
-    """(k, parts) squared residuals to (k,) scores in octaves."""
-    octaves: Reals = np.log2(mean_part(squares))
+    """(k, heads) mean squares to (k,) scores in octaves: the mean of their logs; the least is one step of a part."""
+    octaves: Reals = np.log2(np.maximum(squares, PART_STEP)).mean(axis=1)
     return octaves
 
 
-def mean_part(squares: Reals) -> Reals:
-    """(k, parts) squared residuals to their (k,) means; as on a device, none at all counts as one step of one part."""
-    means: Reals = np.maximum(squares.mean(axis=1), PART_STEP / squares.shape[1])
-    return means
+def fit(kind: str, features: Features, seed: int, heads: tuple[Head, ...] | None = None) -> Fitted:
+    """Learn (k, n) int16 features of normal windows. Same features, heads and seed give the same result.
 
-
-def fit(kind: str, features: Features, seed: int) -> Fitted:
-    """Learn (k, n) int16 features of normal windows. Same features and seed give the same result.
+    heads: heads_of(spec); None: all features are one head.
 
     One thread: with more, sums in the linear algebra come in another order.
     """
@@ -80,8 +70,9 @@ def fit(kind: str, features: Features, seed: int) -> Fitted:
         raise CyberHansError(
             f"{len(features)} windows are left to learn from, {LEAST_WINDOWS} are the least: record more"
         )
+    heads = one_head(features.shape[1]) if heads is None else heads
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        fitted: Fitted = importlib.import_module(f"cyberhans.detectors.{kind}").fit(features, seed)
+        fitted: Fitted = importlib.import_module(f"cyberhans.detectors.{kind}").fit(features, seed, heads)
     return fitted

@@ -9,56 +9,26 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import IsolationForest
 
-from cyberhans.detectors import Features, Reals, Scale
-from cyberhans.detectors.gaussian import shrunken_covariance
+from cyberhans.detectors import Features, Reals
+from cyberhans.detectors.heads import Head
+from cyberhans.detectors.whitening import Whitening
 from cyberhans.errors import CyberHansError
 
 TREES = 100
 SAMPLES = 64
 EULER = 0.5772156649015329
-LARGEST_WEIGHT = 127
-UNIT_BITS = 8  # a whitened feature comes in 1/256 of its deviation, or coarser
-
-
-@dataclass(frozen=True)
-class Whitening:
-    """What normal windows make expect of a feature is taken from it, so that a single cut sees what is left.
-
-    y[j] = the int16 nearest to (sum over i of weight[j, i] * (x[i] - centre[i])) >> shift[j], an arithmetic shift.
-    weight: int8 (n, n), the inverse square root of the covariance (which of all whitenings changes the features
-    least: Kessy, Lewin and Strimmer 2018), each row times the power of two that fills eight bits. shift: uint8 (n,).
-    No sum leaves 32 bits: 255 features * 127 * 65535 < 2^31.
-    """
-
-    centre: Features
-    weight: npt.NDArray[np.int8]
-    shift: npt.NDArray[np.uint8]
-
-    @classmethod
-    def of(cls, features: Features) -> Whitening:
-        scale = Scale.of(features)
-        covariance, _ = shrunken_covariance(scale.apply(features))
-        variance, axes = np.linalg.eigh(covariance)
-        weight = (axes / np.sqrt(variance)) @ axes.T / scale.deviation
-        bits = np.floor(np.log2(LARGEST_WEIGHT / np.abs(weight).max(axis=1))).clip(0)
-        rounded = np.rint(weight * np.exp2(bits)[:, None]).astype(np.int8)
-        return cls(scale.centre, rounded, (bits - UNIT_BITS).clip(0).astype(np.uint8))
-
-    def apply(self, features: Features) -> Features:
-        sums = (features.astype(np.int64) - self.centre) @ self.weight.T.astype(np.int64)
-        whitened: Features = np.clip(sums >> self.shift, -32768, 32767).astype(np.int16)
-        return whitened
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        return {"centre": self.centre, "weight": self.weight, "shift": self.shift}
 
 
 @dataclass(frozen=True)
 class Forest:
-    """`trees` cut whitened features."""
+    """`trees` cut the whitened features of all heads, in integers."""
 
     whitening: Whitening
     trees: IsolationForest
+
+    def inputs(self, features: Features) -> Features:
+        """(k, features) to int16 (k, whitened features of all heads)."""
+        return np.concatenate(self.whitening.apply(features), axis=1)
 
     @property
     def typical_path(self) -> float:
@@ -66,7 +36,7 @@ class Forest:
         return float(path_length(np.array([self.trees.max_samples_]))[0])
 
     def score(self, features: Features) -> Reals:
-        strangeness: Reals = -self.trees.score_samples(self.whitening.apply(features))
+        strangeness: Reals = -self.trees.score_samples(self.inputs(features))
         return np.log2(strangeness)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -78,7 +48,7 @@ class Forest:
         return joined | {"root": np.cumsum([0, *(tree.node_count for tree in trees[:-1])])}
 
 
-def fit(features: Features, seed: int) -> Forest:
+def fit(features: Features, seed: int, heads: tuple[Head, ...]) -> Forest:
     """100 trees, each grown from 64 windows or as many as there are. At least one feature must vary: else no cut."""
     if (features == features[0]).all():
         raise CyberHansError(
@@ -86,8 +56,9 @@ def fit(features: Features, seed: int) -> Forest:
             " at work"
         )
     trees = IsolationForest(n_estimators=TREES, max_samples=min(SAMPLES, len(features)), random_state=seed)
-    whitening = Whitening.of(features)
-    return Forest(whitening, trees.fit(whitening.apply(features)))
+    forest = Forest(Whitening.of(features, heads), trees)
+    trees.fit(forest.inputs(features))
+    return forest
 
 
 def path_length(samples: npt.NDArray[Any]) -> Reals:

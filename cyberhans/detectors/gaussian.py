@@ -1,4 +1,4 @@
-"""Mahalanobis distance with a shrunken covariance: the yardstick that the others have to reach."""
+"""Squared Mahalanobis distance of each head from normal windows, in integers; the score is their mean log."""
 
 from __future__ import annotations
 
@@ -7,59 +7,36 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.covariance import EllipticEnvelope, ledoit_wolf_shrinkage, shrunk_covariance
 
-from cyberhans.detectors import Features, Reals, Scale, log2_mean
-
-LEAST_SHRINKAGE = 0.05
-LEAST_VARIANCE = 0.1  # mean variance of the standardised features that is taken at least, where all stand still
+from cyberhans.detectors import PART_STEP, Features, Reals, log2_mean
+from cyberhans.detectors.heads import Head
+from cyberhans.detectors.whitening import Integers, Whitening, parts
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """`envelope` measures what is left of a window when the whole part of the mean is subtracted."""
+    """A head's part is the mean square of its whitened features."""
 
-    scale: Scale
-    envelope: EllipticEnvelope
-    shrinkage: float
+    whitening: Whitening
+
+    def parts(self, features: Features) -> Integers:
+        """(k, heads) in Q12: the C gives these very numbers."""
+        return parts(self.whitening.apply(features))
 
     def squares(self, features: Features) -> Reals:
-        """(k, 1): squared Mahalanobis distance over the number of features."""
-        centred = features.astype(np.float64) - self.scale.centre
-        parts: Reals = self.envelope.mahalanobis(centred)[:, None] / features.shape[1]
-        return parts
+        """(k, heads): the same before any rounding."""
+        heads = self.whitening.exact(features)
+        squares: Reals = np.stack([np.square(head).mean(axis=1) for head in heads], axis=1)
+        return squares
 
     def score(self, features: Features) -> Reals:
-        return log2_mean(self.squares(features))
+        """By the integers that ship."""
+        return log2_mean(self.parts(features).astype(np.float64) * PART_STEP)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        return self.scale.arrays() | {"precision": self.envelope.get_precision()}
+        return self.whitening.arrays()
 
 
-def fit(features: Features, seed: int) -> Gaussian:
-    """Covariance of the standardised features, shrunk by Ledoit and Wolf's (2004) amount.
-
-    The target is their mean variance, at least LEAST_VARIANCE, times the unit matrix: so there always is an inverse.
-    `seed` is not needed: there is one answer.
-    """
-    scale = Scale.of(features)
-    covariance, shrinkage = shrunken_covariance(scale.apply(features))
-    return Gaussian(scale, _envelope(scale, np.linalg.inv(covariance)), shrinkage)
-
-
-def shrunken_covariance(z: Reals) -> tuple[npt.NDArray[Any], float]:
-    """Of (k, n) standardised features: (n, n), which always has an inverse, and how far it was shrunk."""
-    shrinkage = max(float(ledoit_wolf_shrinkage(z)), LEAST_SHRINKAGE)
-    covariance = np.atleast_2d(np.cov(z, rowvar=False, bias=True))
-    missing = max(0.0, LEAST_VARIANCE - float(np.trace(covariance)) / len(covariance))
-    return shrunk_covariance(covariance, shrinkage) + shrinkage * missing * np.eye(len(covariance)), shrinkage
-
-
-def _envelope(scale: Scale, precision: Reals) -> EllipticEnvelope:
-    """An EllipticEnvelope that was not fitted robustly but told what to be, in units of the features."""
-    envelope = EllipticEnvelope()
-    envelope.location_ = scale.rest
-    envelope.precision_ = precision / np.outer(scale.deviation, scale.deviation)
-    envelope.covariance_ = np.linalg.inv(envelope.precision_)
-    envelope.offset_ = 0.0
-    return envelope
+def fit(features: Features, seed: int, heads: tuple[Head, ...]) -> Gaussian:
+    """`seed` is not needed: there is one answer."""
+    return Gaussian(Whitening.of(features, heads))

@@ -61,7 +61,8 @@ int hans_check_model(const struct hans_spec *spec, const struct hans_model *mode
     if (memcmp(model->spec, spec->digest, HANS_DIGEST) != 0) {
         return HANS_E_DIGEST;
     }
-    uint8_t fits = model->kind == HANS_DIRECT || (model->kind == HANS_PARTS && model->parts > 0);
+    uint8_t parts = model->kind == HANS_PARTS || model->kind == HANS_HEADS;
+    uint8_t fits = model->kind == HANS_DIRECT || (parts && model->parts > 0);
     if (!fits || model->features != spec->features || model->parts > model->features) {
         return HANS_E_MODEL;
     }

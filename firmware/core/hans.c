@@ -234,6 +234,25 @@ long hans_push(struct hans *hans, const int16_t *samples, size_t count)
     return (long)used;
 }
 
+/* Section 7: the mean over heads of log2 of their parts, to the nearest, half up. 255 logarithms stay below 2^30. */
+static int32_t mean_of_logs(const uint32_t *parts, uint16_t heads)
+{
+    uint32_t sum = heads / 2u;
+    for (uint16_t i = 0; i < heads; i++) {
+        sum += (uint32_t)hans_log16(parts[i]);
+    }
+    return (int32_t)(sum / heads);
+}
+
+static int32_t log_of_mean(const uint32_t *parts, uint16_t count)
+{
+    uint64_t sum = 0;
+    for (uint16_t i = 0; i < count; i++) {
+        sum += parts[i];
+    }
+    return hans_log16(sum) - hans_log16(count);
+}
+
 static int32_t score(struct hans *hans)
 {
     const struct hans_model *model = hans->model;
@@ -244,11 +263,9 @@ static int32_t score(struct hans *hans)
     if (model->kind == HANS_DIRECT) {
         return direct;
     }
-    uint64_t sum = 0;
-    for (uint16_t i = 0; i < model->parts; i++) {
-        sum += hans->parts[i];
-    }
-    return hans_log16(sum) - hans_log16(model->parts) - (int32_t)12 * 65536;
+    int32_t octaves = model->kind == HANS_HEADS ? mean_of_logs(hans->parts, model->parts)
+                                                : log_of_mean(hans->parts, model->parts);
+    return octaves - (int32_t)12 * 65536;
 }
 
 int hans_poll(struct hans *hans, struct hans_verdict *verdict)

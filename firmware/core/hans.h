@@ -40,8 +40,8 @@
 extern "C" {
 #endif
 
-#define HANS_ARITHMETIC 2 /* version of SPEC.md sections 1 to 7; changes when any feature's or score's bits change */
-#define HANS_INTERFACE 2  /* version of struct hans_spec and struct hans_model; generated C refuses another one */
+#define HANS_ARITHMETIC 3 /* version of SPEC.md sections 1 to 7; changes when any feature's or score's bits change */
+#define HANS_INTERFACE 3  /* version of struct hans_spec and struct hans_model; generated C refuses another one */
 #define HANS_MAX_CHANNELS 6
 #define HANS_MAX_FEATURES 255
 #define HANS_MAX_BANDS 64 /* per channel and frame length */
@@ -103,7 +103,8 @@ struct hans_spec {
 /* What a model's entry returns. */
 enum hans_model_kind {
     HANS_PARTS = 1, /* entry fills parts[] with squared residuals, Q12; the core takes log2 of their mean */
-    HANS_DIRECT = 2 /* entry returns the score itself; parts is not touched */
+    HANS_DIRECT = 2, /* entry returns the score itself; parts is not touched */
+    HANS_HEADS = 3 /* entry fills parts[] with the mean square of each head, Q12; the core takes the mean of their log2 */
 };
 
 #define HANS_MODEL_MAGIC 0x534E4148UL /* "HANS" */
@@ -120,7 +121,7 @@ struct hans_model {
     uint8_t spec[HANS_DIGEST];    /* digest of the spec it was made for */
     uint8_t detector[HANS_DIGEST];/* of spec, model, threshold and flags */
     uint16_t features;            /* must equal the spec's */
-    uint16_t parts;               /* parts that entry fills; 0 for HANS_DIRECT; at most `features` */
+    uint16_t parts;               /* parts (or heads) that entry fills; 0 for HANS_DIRECT; at most `features` */
     uint32_t ram;                 /* bytes of static memory that the model's own C uses */
     int32_t threshold;            /* 1/65536 octave; anomaly if score > threshold */
     uint16_t flags;               /* HANS_UNCALIBRATED */
