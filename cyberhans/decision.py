@@ -45,8 +45,8 @@ def votes_every(seconds: float) -> int:
 
 
 def needed(count: int) -> int:
-    """How many anomalies among `count` windows make an alarm: two thirds, rounded up."""
-    return -(-2 * count // 3)
+    """How many anomalies among `count` windows make an alarm: more than half."""
+    return count // 2 + 1
 
 
 def sliding(scores: npt.NDArray[np.integer], count: int) -> Integers:

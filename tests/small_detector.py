@@ -56,7 +56,7 @@ def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, u
     made = Detector(
         spec=spec, kind="gaussian", model=model, threshold=int(np.median(score)), uncalibrated=uncalibrated,
         false_alarm_rate=0.01, arrays={}, golden=golden, golden_features=features, golden_score=score,
-        provenance={"windows": 5, "recordings": [], "decision": {"votes": 7, "needed": 5, "every_s": 10.0}},
+        provenance={"windows": 5, "recordings": [], "decision": {"votes": 7, "needed": 4, "every_s": 10.0}},
     )  # fmt: skip
     return made.save(folder)
 
