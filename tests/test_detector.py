@@ -23,7 +23,8 @@ from cyberhans.train import train
 
 FILES = {
     "detector.json", "tables.c", "model.c", "detector.c", "detector.h", "golden.npy", "golden_features.npy",
-    "golden_score.npy", "centre.npy", "rest.npy", "deviation.npy", "precision.npy", "left_out_score.npy",
+    "golden_score.npy", "left_out_score.npy", "centre.npy", "runs.npy", "weight.npy", "shift.npy", "mean.npy",
+    "exact.npy",
 }  # fmt: skip
 
 

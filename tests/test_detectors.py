@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from learnt import features, fitted
+from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.ensemble._iforest import _average_path_length
 
 from cyberhans import detectors
 from cyberhans.detectors import KINDS, WITHOUT_CHANCE, Scale, log2_mean
-from cyberhans.detectors.autoencoder import hidden_sizes
-from cyberhans.detectors.forest import Forest, Whitening, path_length
+from cyberhans.detectors.autoencoder import hidden_size
+from cyberhans.detectors.forest import Forest, path_length
 from cyberhans.detectors.gaussian import Gaussian
+from cyberhans.detectors.heads import one_head
+from cyberhans.detectors.whitening import Whitening
 from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
 
@@ -76,9 +79,13 @@ def test_a_machine_whose_features_all_stand_still_is_learnt(kind: str, count: in
 
 
 def test_no_part_at_all_scores_as_on_a_device() -> None:
-    """One step of one part: log2(1 / parts) - 12 (SPEC.md section 7)."""
-    assert log2_mean(np.zeros((1, 8)))[0] == -15
+    """One step of a part: -12 (SPEC.md section 7)."""
+    assert log2_mean(np.zeros((1, 8)))[0] == -12
     assert log2_mean(np.full((1, 8), 2.0**-12))[0] == -12
+
+
+def test_a_score_is_the_mean_over_heads_of_their_logs() -> None:
+    assert log2_mean(np.array([[1.0, 16.0], [4.0, 4.0]])).tolist() == [2.0, 2.0]
 
 
 def test_a_forest_of_windows_that_are_all_alike_is_refused() -> None:
@@ -95,12 +102,9 @@ def test_a_gaussian_of_one_feature() -> None:
     assert gaussian.score(rows + np.int16(2000)).min() > gaussian.score(rows).max()
 
 
-def test_scale_splits_the_mean_into_a_whole_and_a_small_part() -> None:
+def test_scale_gives_mean_zero_and_deviation_one() -> None:
     normal = features()
-    scale = Scale.of(normal)
-    np.testing.assert_allclose(scale.centre + scale.rest, normal.mean(axis=0), rtol=1e-12)
-    assert np.abs(scale.rest).max() <= 0.5
-    z = scale.apply(normal)
+    z = Scale.of(normal).apply(normal)
     np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(z.std(axis=0), 1, rtol=1e-12)
 
@@ -116,16 +120,17 @@ def test_scale_does_not_overflow_int16() -> None:
 
 
 def test_the_gaussian_is_the_mahalanobis_distance_of_its_covariance() -> None:
+    """Of a head no longer than a row's reach, before rounding; over the number of features."""
     gaussian, rows = fitted("gaussian"), features(seed=2)
-    assert isinstance(gaussian, Gaussian) and gaussian.shrinkage >= 0.05
-    z = gaussian.scale.apply(rows)
-    training = gaussian.scale.apply(features())
+    assert isinstance(gaussian, Gaussian)
+    scale = Scale.of(features())
+    z, training = scale.apply(rows), scale.apply(features())
+    shrinkage = max(ledoit_wolf_shrinkage(training), 0.05)
     covariance = training.T @ training / len(training)
-    shrunk = (1 - gaussian.shrinkage) * covariance + gaussian.shrinkage * np.trace(covariance) / len(
-        covariance
-    ) * np.eye(20)
+    shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / 20 * np.eye(20)
     wanted = np.einsum("ki,ij,kj->k", z, np.linalg.inv(shrunk), z) / 20
     np.testing.assert_allclose(gaussian.squares(rows)[:, 0], wanted, rtol=1e-9)
+    np.testing.assert_allclose(gaussian.score(rows), np.log2(wanted), atol=0.1)
 
 
 def test_path_length_is_that_of_scikit_learn() -> None:
@@ -137,41 +142,9 @@ def test_a_forest_score_is_log2_of_scikit_learns() -> None:
     forest = fitted("forest")
     assert isinstance(forest, Forest)
     rows = features(seed=3)
-    seen = forest.whitening.apply(rows)
+    seen = forest.inputs(rows)
     np.testing.assert_allclose(-np.exp2(forest.score(rows)), forest.trees.score_samples(seen), rtol=1e-12)
     assert forest.score(rows).max() < 0
-
-
-def test_whitened_features_vary_alike_and_alone() -> None:
-    """Where there are windows enough: unit covariance, but for the shrinkage and the eight bits of a weight."""
-    rows = features(windows=4000)
-    whitening = Whitening.of(rows)
-    assert whitening.weight.dtype == np.int8 and (np.abs(whitening.weight).max(axis=1) > 60).all()
-    before = np.corrcoef(rows, rowvar=False) - np.eye(20)
-    after = np.corrcoef(whitening.apply(rows), rowvar=False) - np.eye(20)
-    assert np.abs(before).max() > 0.9 and np.abs(after).max() < 0.4
-    assert 60 < whitening.apply(rows).std(axis=0).min() <= whitening.apply(rows).std(axis=0).max() < 300  # 1/256
-
-
-def test_whitening_is_exact_in_integers() -> None:
-    """Against Python's own; at the bounds of what 32 bits hold, beyond those of 16, and rounded down."""
-    whitening = Whitening(np.array([-32768, 1], np.int16), np.array([[127, 127], [-127, 3]], np.int8),
-                          np.array([0, 9], np.uint8))  # fmt: skip
-    rows = np.array([[32767, 32767], [-32768, 0], [-32700, 1], [5, 9]], np.int16)
-    wanted = []
-    for row in rows.tolist():
-        first, second = row[0] + 32768, row[1] - 1
-        sums = (127 * first + 127 * second) >> 0, (-127 * first + 3 * second) >> 9
-        wanted.append([max(-32768, min(32767, value)) for value in sums])
-    assert whitening.apply(rows).tolist() == wanted
-    assert wanted[0][0] == 32767 and min(map(min, wanted)) < 0
-
-
-@pytest.mark.parametrize("count", [1, 2, 255])
-def test_no_sum_of_a_whitening_leaves_32_bits(count: int) -> None:
-    whitening = Whitening.of(features(count=count, windows=40))
-    assert int(np.abs(whitening.weight.astype(int)).sum(axis=1).max()) * 65535 < 2**31
-    assert whitening.shift.max() < 31
 
 
 def test_a_forest_grows_from_fewer_windows_than_it_would_like() -> None:
@@ -179,11 +152,9 @@ def test_a_forest_grows_from_fewer_windows_than_it_would_like() -> None:
     assert isinstance(forest, Forest) and forest.trees.max_samples_ == 7
 
 
-@pytest.mark.parametrize(
-    ("count", "sizes"), [(4, (8, 4, 8)), (38, (19, 4, 19)), (70, (35, 8, 35)), (255, (48, 12, 48))]
-)
-def test_the_rule_of_the_net(count: int, sizes: tuple[int, int, int]) -> None:
-    assert hidden_sizes(count) == sizes
+@pytest.mark.parametrize(("count", "size"), [(4, 4), (38, 4), (70, 8), (298, 24)])
+def test_the_rule_of_the_net(count: int, size: int) -> None:
+    assert hidden_size(count) == size
 
 
 def test_the_best_start_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,12 +171,12 @@ def test_the_best_start_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(rows) == 32
             return np.full(len(rows), abs(self.seed - 12.0))
 
-    def teach(rows: np.ndarray, seed: int) -> Stub:
+    def teach(whitening: Whitening, rows: np.ndarray, seed: int) -> Stub:
         taught.append((len(rows), seed))
         return Stub(seed)
 
     monkeypatch.setattr(autoencoder, "_teach", teach)
-    assert autoencoder.fit(features(), 2).seed == 12  # type: ignore[attr-defined]
+    assert autoencoder.fit(features(), 2, one_head(20)).seed == 12  # type: ignore[attr-defined]
     assert taught == [(128, seed) for seed in range(10, 15)] + [(160, 12)]
 
 

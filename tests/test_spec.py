@@ -164,11 +164,10 @@ def test_the_rule_names_its_sizes_and_needs_enough_samples() -> None:
 
 def test_window_lengths_of_the_rule() -> None:
     assert design("full", 16_000, 1, 960_000).window == 32_000  # 2 s of a long recording
-    assert design("full", 16_000, 1, 479_999).window == 3200  # 0.2 s of one below half a minute
-    assert design("full", 20_000, 3, 60_000).window == 4000  # 0.2 s still: fifteen of them
-    assert design("full", 20_000, 3, 59_999).window == 2000  # 0.1 s of a short one
+    assert design("full", 16_000, 1, 80_000).window == 16_000  # a fifth of a shorter one
+    assert design("full", 20_000, 3, 15_000).window == 4000  # 0.2 s at least
     assert design("full", 200, 3, 200).window == 200  # a snapshot
-    assert design("full", 3200, 3, 32_000).window == 1024  # never fewer samples than that
+    assert design("full", 3200, 3, 4000).window == 1024  # never fewer samples than that
 
 
 def test_auto_size_follows_the_ram() -> None:
@@ -180,11 +179,12 @@ def test_auto_size_follows_the_ram() -> None:
 @pytest.mark.parametrize(
     ("rate", "channels", "segment", "frames", "features"),
     [
-        (16_000, 1, 960_000, [(256, 16), (1024, 48)], 70),
-        (25_600, 2, 2560, [(128, 8), (512, 16)], 84),
-        (20_000, 3, 40_000, [(128, 8), (512, 10)], 126),
-        (1600, 3, 780, [(128, 8), (512, 10)], 126),
-        (200, 3, 200, [(128, 16)], 114),
+        (16_000, 1, 960_000, [(256, 16), (2048, 48)], 70),
+        (25_600, 2, 2560, [(256, 24), (1024, 32)], 124),
+        (20_000, 3, 40_000, [(256, 24), (1024, 32)], 186),
+        (1600, 3, 780, [(256, 24), (512, 32)], 186),
+        (200, 3, 200, [(64, 16), (128, 32)], 162),
+        (3200, 6, 32_000, [(256, 12), (1024, 16)], 204),
     ],
 )
 def test_what_the_rule_gives_for_real_sensors(
@@ -192,8 +192,8 @@ def test_what_the_rule_gives_for_real_sensors(
 ) -> None:
     spec = design("full", rate, channels, segment)
     assert [(frame.length, frame.bands) for frame in spec.frames] == frames
-    assert spec.features == features <= 127
-    assert (Family.DIFFERENCES in spec.families) == (channels > 1)
+    assert spec.features == features
+    assert spec.families == Family.LEVEL | Family.STEPS
 
 
 @pytest.mark.parametrize(("measured", "made"), [(99.9996, 100.0), (99.1, 100.0), (100_900.0, 100_000.0)])
