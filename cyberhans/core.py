@@ -42,6 +42,7 @@ class Stage(enum.IntEnum):
     FEATURES = 3
     SCORE = 4
     VERDICT = 5
+    ALARM = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,12 @@ class _Verdict(ctypes.Structure):
         ("anomaly", ctypes.c_uint8),
         ("flags", ctypes.c_uint8),
         ("mean", ctypes.c_int16 * 6),
+        ("state", ctypes.c_uint8),
+        ("votes", ctypes.c_uint8),
+        ("reasons", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8),
+        ("change", ctypes.c_int16),
+        ("rise", ctypes.c_int16),
     )
 
 

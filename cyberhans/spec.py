@@ -12,7 +12,7 @@ from typing import Any
 
 from cyberhans.errors import CyberHansError
 
-ARITHMETIC_VERSION = 2
+ARITHMETIC_VERSION = 3
 FRAME_LENGTHS = (64, 128, 256, 512, 1024, 2048)
 MAX_WINDOW = 1 << 20  # so that a window never holds more than 32,767 frames
 MAX_FEATURES = 255
