@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cyberhans import detector_source
+from cyberhans.alarm import ARRAYS, Alarm
 from cyberhans.core import Core
 from cyberhans.errors import CyberHansError
 from cyberhans.promise import Promise
@@ -25,7 +26,7 @@ from cyberhans.spec import Spec
 from cyberhans.spec_file import spec_from_dict
 from cyberhans.tables import emit_tables
 
-SCHEMA = 1
+SCHEMA = 2
 FEW_RECORDINGS = 4
 ONE_RECORDING = (
     "threshold from one recording: sessions of a machine differ, expect more false alarms than asked for;"
@@ -72,6 +73,7 @@ class Detector:
                       `accepted`: recordings that failed, with their reasons, and why they were accepted
     promise           how many false alarms a month; None where a rate per window was asked for
     folder            where it lies on disk, None before it is saved
+    alarm             settings of the alarm logic; None: every state is normal
     """
 
     spec: Spec
@@ -87,6 +89,7 @@ class Detector:
     provenance: dict[str, Any]
     promise: Promise | None = None
     folder: Path | None = None
+    alarm: Alarm | None = None
 
     @property
     def flags(self) -> int:
@@ -94,8 +97,8 @@ class Detector:
 
     @property
     def digest(self) -> bytes:
-        """16 bytes, of Spec, model, threshold and flags (SPEC.md section 8)."""
-        settings = struct.pack("<iH", self.threshold, self.flags)
+        """16 bytes, of Spec, model, threshold, flags and alarm settings (SPEC.md section 8)."""
+        settings = struct.pack("<iH", self.threshold, self.flags) + (self.alarm.pack() if self.alarm else b"")
         return hashlib.sha256(self.spec.digest + self.model.digest + settings).digest()[:16]
 
     @property
@@ -189,6 +192,8 @@ class Detector:
             "golden_features": self.golden_features,
             "golden_score": self.golden_score,
         }
+        if self.alarm:
+            arrays |= {f"alarm_{name}": getattr(self.alarm, name) for name in ARRAYS}
         files = {name: text.encode() for name, text in texts.items()}
         files |= {f"{name}.npy": _npy(array) for name, array in sorted(arrays.items())}
         return files | {"detector.json": (json.dumps(self._described(files), indent=2) + "\n").encode()}
@@ -203,6 +208,7 @@ class Detector:
             "false_alarm_rate": self.false_alarm_rate,
             "promise": self.promise.to_dict() if self.promise else None,
             "warnings": self.warnings,
+            "alarm": self.alarm.to_dict() if self.alarm else None,
             "digests": {name: digest.hex() for name, digest in digests.items()},
             "spec": self.spec.to_dict(),
             "model": {name: getattr(self.model, name) for name in ("prefix", "parts", "ram", "plain")},
@@ -225,6 +231,7 @@ def load_detector(folder: str | Path) -> Detector:
             golden=arrays.pop("golden"),
             golden_features=arrays.pop("golden_features"),
             golden_score=arrays.pop("golden_score"),
+            alarm=_alarm_of(fields["alarm"], arrays),
             arrays=arrays,
             folder=folder,
             promise=Promise(**fields["promise"]) if fields["promise"] else None,
@@ -242,6 +249,11 @@ def load_detector(folder: str | Path) -> Detector:
         if stated.get(name) != digest.hex():
             raise CyberHansError(f"{described}: its {name} digest does not fit its contents; train again")
     return detector
+
+
+def _alarm_of(fields: dict[str, Any] | None, arrays: dict[str, npt.NDArray[Any]]) -> Alarm | None:
+    """Takes its arrays out of `arrays`."""
+    return Alarm.from_dict(fields, *(arrays.pop(f"alarm_{name}") for name in ARRAYS)) if fields else None
 
 
 def _spec_of(fields: dict[str, Any], described: Path) -> Spec:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from string import Template
 from typing import TYPE_CHECKING
 
-from cyberhans.tables import spec_symbol, version_check
+from cyberhans.alarm import ARRAYS
+from cyberhans.tables import c_array, spec_symbol, version_check
 
 if TYPE_CHECKING:
+    from cyberhans.alarm import Alarm
     from cyberhans.detector import Detector
 
 VERSION_CHECK = version_check("this detector was generated for another version of the core: train it again") + "\n"
@@ -31,13 +33,24 @@ extern const struct hans_model ${prefix}_model;
 #endif
 """)
 
+_ALARM = Template("""
+$arrays
+
+static const struct hans_alarm alarm = {
+    .of = $of, .raise = $raise_at, .clear = $clear_at, .fast = $fast, .slow = $slow,
+    .change = ${change}u, .rise = ${rise}u, .idle = $idle, .full_scale = ${full_scale}u, .reach = ${reach}u,
+    .clipped = ${clipped}UL, .moved = ${moved}UL, .gravity = {$gravity},
+    .centre = centre, .limit = limit,
+};
+""")
+
 _SOURCE = Template("""\
 #include "hans.h"
 
 $check
 int32_t ${prefix}_entry(const int16_t *features, uint32_t *parts);
 extern const struct hans_model ${prefix}_model;
-
+$alarm
 /* The slot of a Cyber-Hans detector ($kind). Generated. */
 const struct hans_model ${prefix}_model = {
     HANS_MODEL_MAGIC,
@@ -54,6 +67,7 @@ const struct hans_model ${prefix}_model = {
     $threshold, /* $octaves octaves */
     $flags,
     ${prefix}_entry,
+    $alarm_address, /* alarm settings */
 };
 """)
 
@@ -77,7 +91,21 @@ def source(detector: Detector) -> str:
         model_digest=_bytes(model.digest), spec_digest=_bytes(detector.spec.digest),
         detector_digest=_bytes(detector.digest), threshold=_int32(detector.threshold),
         octaves=f"{detector.threshold / 65536:.4f}", flags="HANS_UNCALIBRATED" if detector.uncalibrated else "0",
+        alarm=_alarm(detector.alarm) if detector.alarm else "",
+        alarm_address="&alarm" if detector.alarm else "0",
     )  # fmt: skip
+
+
+def _alarm(alarm: Alarm) -> str:
+    """Its settings, all static."""
+    named = alarm.to_dict() | {"idle": _int16(alarm.idle), "gravity": ", ".join(map(_int16, alarm.gravity))}
+    arrays = [line for name in ARRAYS for line in c_array("int16_t", name, map(_int16, getattr(alarm, name).tolist()))]
+    return _ALARM.substitute(named, arrays="\n".join(arrays[1:]))
+
+
+def _int16(value: int) -> str:
+    """As a C constant that is an int even where int has 16 bits."""
+    return str(value) if value > -(2**15) else "INT16_MIN"
 
 
 def _bytes(digest: bytes) -> str:

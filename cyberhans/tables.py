@@ -110,12 +110,12 @@ def emit_tables(spec: Spec) -> str:
 def _frame_arrays(table: FrameTables) -> list[str]:
     n = table.length
     return [
-        *_array("uint16_t", f"taper_{n}", table.taper.tolist()),
-        *_array("uint16_t", f"order_{n}", table.order.tolist()),
-        *_array("uint32_t", f"twiddle_{n}", _packed(table.twiddle)),
-        *_array("uint32_t", f"split_{n}", _packed(table.split)),
-        *_array("uint16_t", f"edge_{n}", table.edge.tolist()),
-        *_array("uint32_t", f"reciprocal_{n}", [f"{value}u" for value in table.reciprocal.tolist()]),
+        *c_array("uint16_t", f"taper_{n}", table.taper.tolist()),
+        *c_array("uint16_t", f"order_{n}", table.order.tolist()),
+        *c_array("uint32_t", f"twiddle_{n}", _packed(table.twiddle)),
+        *c_array("uint32_t", f"split_{n}", _packed(table.split)),
+        *c_array("uint16_t", f"edge_{n}", table.edge.tolist()),
+        *c_array("uint32_t", f"reciprocal_{n}", [f"{value}u" for value in table.reciprocal.tolist()]),
     ]
 
 
@@ -125,7 +125,8 @@ def _packed(rotations: Ints) -> list[str]:
     return [f"0x{value:08x}u" for value in (pairs[:, 0] | pairs[:, 1] << 16).tolist()]
 
 
-def _array(kind: str, name: str, values: Iterable[object]) -> list[str]:
+def c_array(kind: str, name: str, values: Iterable[object]) -> list[str]:
+    """Lines of C that define a static const array, after an empty one."""
     texts = [str(value) for value in values]
     wide = max(len(text) for text in texts) + 2
     row = 116 // wide

@@ -12,29 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from cyberhans import __version__, detectors
-from cyberhans.core import Core
-from cyberhans.decision import interval_s, needed, votes_every
+from cyberhans.alarm_rule import learn_alarm, with_rise
+from cyberhans.baseline import Baseline
 from cyberhans.detector import Detector
 from cyberhans.detectors import DEFAULT, Features
 from cyberhans.detectors.heads import Head, heads_of
 from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
-from cyberhans.idle import idle_level_of, running
+from cyberhans.limit import Limit
 from cyberhans.promise import Promise
 from cyberhans.quality import verdict
 from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE, Recording
 from cyberhans.spec import MAX_WINDOW, Spec
-from cyberhans.threshold import (
-    Threshold,
-    folds,
-    kept_threshold,
-    missing,
-    rank,
-    threshold_for,
-    too_few,
-    too_little,
-)
+from cyberhans.threshold import folds
 
 GOLDEN_WINDOWS = 3
 MOST_SEED = 1 << 24
@@ -58,40 +49,38 @@ def train(
     see emit().
     """
     _check(recordings, seed)
-    if (promise is None) == (false_alarm_rate is None):
-        raise CyberHansError("give a promise of false alarms per month, or a false-alarm rate per window; not both")
+    limit = Limit(promise, false_alarm_rate)
     reasons = [verdict(recording) for recording in recordings]
     accepted = _accepted(recordings, reasons, accept)
     recordings, warnings = _distinct(recordings, [[str(reason) for reason in found] for found in reasons])
-    dense = dataclasses.replace(spec, hop=spec.window)  # all that was recorded is learnt, however seldom a node looks
-    windows = [recording.windows(dense) for recording in recordings]
-    core = Core(dense)
-    parts = [core.features(part) for part in windows]
-    idle = idle_level_of(spec, parts)
-    at_work = [running(spec, part, idle) for part in parts]
-    counts = [int(part.sum()) for part in at_work]
-    session_of = np.repeat(_sessions(recordings), counts)
-    limit = _Limit(promise, false_alarm_rate, session_of, _seconds(recordings[0], dense, promise))
+    final = deployed(spec, promise)
+    baseline = Baseline.of(recordings, spec)
     if not uncalibrated:
-        limit.refuse_too_little()
-    features = np.concatenate([part[kept] for part, kept in zip(parts, at_work, strict=True)])
-    heads = heads_of(spec)
-    left_out = left_out_scores(kind, features, session_of, seed, heads)
-    threshold = limit.threshold(left_out)
+        limit.refuse_too_little(baseline)
+    features, heads = baseline.features, heads_of(spec)
+    left_out = left_out_scores(kind, features, baseline.session_of, seed, heads)
+    threshold = limit.threshold(left_out, baseline)
     fitted = detectors.fit(kind, features, seed, heads)
     model, guard = emit(fitted, features, method=method, dtype=dtype)
-    chosen = np.linspace(0, sum(counts) - 1, min(GOLDEN_WINDOWS, sum(counts))).astype(int)
-    places = np.flatnonzero(np.concatenate(at_work))
+    chosen = np.linspace(0, len(features) - 1, min(GOLDEN_WINDOWS, len(features))).astype(int)
+    facts = {"idle_level": baseline.idle, "decision": limit.decision(baseline)}
     detector = Detector(
-        deployed(spec, promise), kind, model, threshold.value, threshold.uncalibrated, false_alarm_rate,
+        final, kind, model, threshold.value, threshold.uncalibrated, false_alarm_rate,
         arrays=fitted.arrays() | {"left_out_score": left_out},
-        golden=np.stack([_window(windows, k) for k in places[chosen]]),
+        golden=np.stack([baseline.window(k) for k in chosen]),
         golden_features=features[chosen],
         golden_score=np.zeros(len(chosen), np.int32),
-        provenance=_provenance(recordings, counts, warnings, seed, guard)
-        | {"idle_level": idle} | accepted | limit.decision(),
+        provenance=_provenance(recordings, baseline.counts, warnings, seed, guard) | accepted | facts,
         promise=promise,
+        alarm=learn_alarm(baseline, limit.votes(baseline)),
     )  # fmt: skip
+    return _told_by_the_core(detector, baseline)
+
+
+def _told_by_the_core(detector: Detector, baseline: Baseline) -> Detector:
+    """With what only the compiled detector can tell: how far it rises while learning, and its golden scores."""
+    assert detector.alarm
+    detector = dataclasses.replace(detector, alarm=with_rise(detector.alarm, detector.core(), baseline.windows))
     return dataclasses.replace(detector, golden_score=detector.core().run(detector.golden).score)
 
 
@@ -109,41 +98,6 @@ def deployed(spec: Spec, promise: Promise | None) -> Spec:
     return dataclasses.replace(spec, hop=hop)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Limit:
-    """What the user can live with, of so many windows of sessions, seconds apart when deployed: one of two ways."""
-
-    promise: Promise | None
-    false_alarm_rate: float | None
-    session_of: npt.NDArray[np.intp]
-    seconds: float
-
-    @property
-    def votes(self) -> int:
-        return votes_every(self.seconds)
-
-    def refuse_too_little(self) -> None:
-        windows = len(self.session_of)
-        if self.false_alarm_rate is not None and rank(windows, self.false_alarm_rate) == 0:
-            raise too_few(windows, self.false_alarm_rate, self.seconds)
-        if self.promise is not None and missing(self.session_of, self.votes):
-            raise too_little(self.session_of, self.votes, self.seconds)
-
-    def threshold(self, scores: npt.NDArray[np.int32]) -> Threshold:
-        if self.promise is None:
-            return threshold_for(scores, self.false_alarm_rate or 0.0)
-        return kept_threshold(scores, self.session_of, self.votes, self.promise, self.seconds)
-
-    def decision(self) -> dict[str, Any]:
-        """For the provenance: `needed` of `votes` windows, every_s seconds apart, make an alarm."""
-        return {"decision": {"votes": self.votes, "needed": needed(self.votes), "every_s": self.seconds}}
-
-
-def _seconds(recording: Recording, dense: Spec, promise: Promise | None) -> float:
-    """From window to window of the deployed node: as promised, else as recorded."""
-    return promise.every_s if promise and promise.every_s else interval_s(recording, dense)
-
-
 def left_out_scores(
     kind: str, features: Features, recording_of: npt.NDArray[np.intp], seed: int, heads: tuple[Head, ...] | None = None
 ) -> npt.NDArray[np.int32]:
@@ -153,17 +107,6 @@ def left_out_scores(
         octaves = detectors.fit(kind, features[learn], seed, heads).score(features[out])
         scores[out] = np.rint(octaves * 65536).astype(np.int32)
     return scores
-
-
-def _sessions(recordings: Sequence[Recording]) -> list[int]:
-    """A number for each recording's session; those of one session, and parts of one file, are alike: the same number.
-
-    Where a session is not named every file is taken for one.
-    """
-    numbers: dict[object, int] = {}
-    keys = [(part.machine, part.session) if part.session else part.sha256 or place
-            for place, part in enumerate(recordings)]  # fmt: skip
-    return [numbers.setdefault(key, len(numbers)) for key in keys]
 
 
 def _distinct(recordings: Sequence[Recording], warnings: list[list[str]]) -> tuple[list[Recording], list[list[str]]]:
@@ -215,15 +158,6 @@ def _accepted(recordings: Sequence[Recording], reasons: list[list[Reason]], acce
         raise CyberHansError(f"{name}: failed: {'; '.join(told)}{more}: record again, or say why it may be learnt from:"
                              " --accept REASON")  # fmt: skip
     return {"accepted": {"reason": accept.strip(), "recordings": failed}} if failed else {}
-
-
-def _window(windows: Sequence[npt.NDArray[np.int16]], place: int) -> npt.NDArray[np.int16]:
-    for part in windows:
-        if place < len(part):
-            window: npt.NDArray[np.int16] = part[place]
-            return window
-        place -= len(part)
-    raise IndexError(place)
 
 
 def _provenance(

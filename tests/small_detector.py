@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyberhans import boards
+from cyberhans.alarm import Alarm
 from cyberhans.build import build
 from cyberhans.core import Core
 from cyberhans.detector import Detector, Model
@@ -45,7 +46,8 @@ def noise(spec: Spec, count: int, seed: int = 1) -> NDArray[np.int16]:
     return np.clip(raw + tone + random.normal(0, 200, raw.shape), -32768, 32767).astype(np.int16)
 
 
-def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, uncalibrated: bool = False) -> Detector:
+def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, uncalibrated: bool = False,
+                   alarm: Alarm | None = None) -> Detector:  # fmt: skip
     """Saved to `folder`; its threshold lies in the middle of the golden windows' scores."""
     spec = spec or small_spec()
     model = Model(MODEL.format(centre=centre, features=spec.features), "hans_toy", spec.features, 0)
@@ -57,6 +59,7 @@ def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, u
         spec=spec, kind="gaussian", model=model, threshold=int(np.median(score)), uncalibrated=uncalibrated,
         false_alarm_rate=0.01, arrays={}, golden=golden, golden_features=features, golden_score=score,
         provenance={"windows": 5, "recordings": [], "decision": {"votes": 7, "needed": 4, "every_s": 10.0}},
+        alarm=alarm,
     )  # fmt: skip
     return made.save(folder)
 

@@ -113,7 +113,7 @@ def test_a_missing_file_is_named(folder: Path) -> None:
         ("threshold", 5, "detector digest"),
         ("uncalibrated", True, "detector digest"),
         ("spec", replace(SPEC, hop=300).to_dict(), "spec digest"),
-        ("schema", 2, "schema 1"),
+        ("schema", 3, "schema 2"),
         ("files", None, "missing or wrong"),
         ("files", {}, "missing or wrong"),
         ("model", {"prefix": "x"}, "missing or wrong"),

@@ -25,7 +25,7 @@ FLAGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O1", "-g", "-
 def codec(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("packet") / "packet"
     core = firmware_dir() / "core"
-    sources = [str(Path(__file__).parent / "c" / "packet.c"), str(core / "packet.c")]
+    sources = [str(Path(__file__).parent / "c" / "packet.c"), str(core / "packet.c"), str(core / "crc.c")]
     subprocess.run(["gcc", *FLAGS, f"-I{core}", *sources, "-o", str(program)], check=True)
     return program
 

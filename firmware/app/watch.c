@@ -49,7 +49,7 @@ static void tap(void *context, enum hans_stage stage, const void *data, size_t s
 {
     (void)context;
     ticks[stage] += port_ticks() - mark;
-    if (tracing) {
+    if (tracing && stage != HANS_ALARM) {
         uint32_t *crc = stage_crc(stage);
         if (stage == (enum hans_stage)traced.stage) {
             look_closely(*crc, data, size);

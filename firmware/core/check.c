@@ -53,6 +53,21 @@ int hans_check_spec(const struct hans_spec *spec)
     return hans_count_features(spec) == spec->features ? HANS_OK : HANS_E_SPEC;
 }
 
+static int check_alarm(const struct hans_spec *spec, const struct hans_alarm *alarm)
+{
+    if (alarm->of < 1 || alarm->of > 32 || alarm->raise > alarm->of || alarm->clear >= alarm->raise) {
+        return HANS_E_MODEL;
+    }
+    if (alarm->fast > 7 || alarm->slow > 14 || !alarm->centre || !alarm->limit) {
+        return HANS_E_MODEL;
+    }
+    if (alarm->moved > 1048576 || (alarm->moved > 0 && spec->channels < 3)) {
+        return HANS_E_MODEL;
+    }
+    uint8_t level = (spec->families & HANS_LEVEL) != 0;
+    return level || (alarm->idle == INT16_MIN && alarm->full_scale == 0) ? HANS_OK : HANS_E_MODEL;
+}
+
 int hans_check_model(const struct hans_spec *spec, const struct hans_model *model)
 {
     if (model->magic != HANS_MODEL_MAGIC || model->interface != HANS_INTERFACE || !model->entry) {
@@ -66,7 +81,7 @@ int hans_check_model(const struct hans_spec *spec, const struct hans_model *mode
     if (!fits || model->features != spec->features || model->parts > model->features) {
         return HANS_E_MODEL;
     }
-    return HANS_OK;
+    return model->alarm ? check_alarm(spec, model->alarm) : HANS_OK;
 }
 
 const char *hans_error(int status)
@@ -79,11 +94,15 @@ const char *hans_error(int status)
     case HANS_E_SPEC:
         return "the spec breaks a bound";
     case HANS_E_MODEL:
-        return "the model is none, of another interface version, or does not fit the spec's features";
+        return "the model is none, of another interface version, or does not fit the spec's features or a bound";
     case HANS_E_DIGEST:
         return "the model was made for another spec";
     case HANS_E_MEMORY:
         return "work memory is too small or not aligned to 8 bytes";
+    case HANS_E_SAVED:
+        return "what was saved is damaged, or another detector's";
+    case HANS_E_ALARM:
+        return "the model has no alarm settings, or there is nothing to undo";
     default:
         return "unknown error";
     }

@@ -39,6 +39,32 @@ int16_t hans_mean(const struct hans_moments *moments, uint32_t n);
 /* Section 6: all features of a complete window into hans->features. */
 void hans_collect(struct hans *hans);
 
+/* Section 7.3: the features as the model sees them, in place. */
+void hans_adjust(struct hans *hans);
+
+/* Sections 7.2 to 7.6: what the window of `verdict`, whose score and means are told, makes of the machine's state. */
+void hans_judge(struct hans *hans, struct hans_verdict *verdict);
+
+/* Section 7.6: one window more of a re-baselining under way. */
+void hans_gather(struct hans *hans, const int16_t *mean);
+
+/* hans_reset, of an instance that may be used. */
+void hans_forget(struct hans *hans, int how);
+
+/* Section 7.6: the mean offset of the band means, 1/65536 octave. */
+int32_t hans_mean_offset(const struct hans *hans);
+
+/* Where the baseline of feature i stands, 1/65536 octave from the trained one; |it| < 2^24. */
+int32_t hans_offset(const struct hans *hans, uint16_t i);
+
+/* Section 6: where the band means of frame length i begin among the features, with i = lengths where the statistics do;
+ * and how many there are. */
+uint16_t hans_first_mean(const struct hans_spec *spec, uint8_t i);
+uint16_t hans_count_means(const struct hans_spec *spec, uint8_t i);
+
+/* (sum + count // 2) // count, // rounding down: from -2^25 to 2^25 - 1. */
+int32_t hans_average(int64_t sum, uint32_t count);
+
 /* Section 6: how many features a spec of these channels, families and frames gives. */
 uint32_t hans_count_features(const struct hans_spec *spec);
 

@@ -9,6 +9,20 @@ uint32_t hans_count_frames(const struct hans_spec *spec, const struct hans_frame
     return 1 + (spec->window - frame->length) / half;
 }
 
+uint16_t hans_count_means(const struct hans_spec *spec, uint8_t i)
+{
+    return (uint16_t)(spec->channels * spec->frame[i].bands);
+}
+
+uint16_t hans_first_mean(const struct hans_spec *spec, uint8_t i)
+{
+    uint16_t first = 0;
+    while (i-- > 0) {
+        first = (uint16_t)(first + hans_count_means(spec, i) * (spec->families & HANS_SPREAD ? 2 : 1));
+    }
+    return first;
+}
+
 static uint8_t count_pairs(uint8_t channels)
 {
     return (uint8_t)(channels == 3 ? 3 : channels - 1);

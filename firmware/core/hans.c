@@ -7,6 +7,12 @@
 
 #include "core.h"
 
+/* The item of stage HANS_ALARM: state, votes, reasons, reserved, change, rise. */
+#define ALARM_BYTES 8
+typedef char alarm_lies_close[offsetof(struct hans_verdict, rise) - offsetof(struct hans_verdict, state) + 2 == ALARM_BYTES
+                                  ? 1
+                                  : -1];
+
 static uint16_t longest(const struct hans_spec *spec)
 {
     return spec->frame[spec->lengths - 1].length;
@@ -21,6 +27,12 @@ static uint16_t channel_bands(const struct hans_spec *spec)
     return (uint16_t)(spec->channels * bands);
 }
 
+static size_t cells(const struct hans_spec *spec)
+{
+    size_t power = longest(spec) / 2, features = ((size_t)spec->features + 3) / 4;
+    return power > features ? power : features;
+}
+
 size_t hans_work_size(const struct hans_spec *spec)
 {
     return HANS_WORK_WORDS(spec->channels, longest(spec), channel_bands(spec), spec->features, spec->families) *
@@ -33,7 +45,7 @@ static void lay_out(struct hans *hans, uint64_t *word)
     const struct hans_spec *spec = hans->spec;
     uint16_t bands = channel_bands(spec);
     hans->cells = word;
-    word += longest(spec) / 2;
+    word += cells(spec);
     hans->level = (struct hans_moments *)word;
     word += spec->channels * (sizeof(struct hans_moments) / 8);
     hans->steps = (struct hans_moments *)word;
@@ -47,6 +59,12 @@ static void lay_out(struct hans *hans, uint64_t *word)
     hans->frame = (int16_t *)word;
     word += ((size_t)spec->channels * longest(spec) + 3) / 4;
     hans->features = (int16_t *)word;
+    word += ((size_t)spec->features + 3) / 4;
+    hans->memory = (struct hans_memory *)word;
+    hans->drift = (int32_t *)(hans->memory + 1);
+    hans->fast = hans->drift + spec->features;
+    hans->baseline = (int16_t *)(hans->fast + spec->features);
+    hans->before = hans->baseline + spec->features;
 }
 
 /* The next sample frame is the first of a window. */
@@ -66,6 +84,7 @@ static void begin(struct hans *hans)
     memset(hans->sums, 0, bands * sizeof *hans->sums);
     hans->position = 0;
     hans->fill = 0;
+    hans->clipped = 0;
 }
 
 int hans_init(struct hans *hans, const struct hans_spec *spec, const struct hans_model *model, void *work, size_t size)
@@ -88,6 +107,9 @@ int hans_init(struct hans *hans, const struct hans_spec *spec, const struct hans
     hans->model = model;
     lay_out(hans, work);
     memset(hans->features, 0, spec->features * sizeof *hans->features);
+    if (model && model->alarm) {
+        hans_forget(hans, HANS_AS_BUILT);
+    }
     return hans_restart(hans);
 }
 
@@ -179,6 +201,22 @@ static void pick(int16_t *x, const int16_t *samples, uint8_t channels, uint16_t 
     }
 }
 
+/* How many of these samples are at full scale; they are looked at one by one only if the window has come to that. */
+static uint16_t clipped(const struct hans *hans, const struct hans_moments *level, const int16_t *x, uint16_t count)
+{
+    const struct hans_alarm *alarm = hans->model ? hans->model->alarm : NULL;
+    if (!alarm || alarm->full_scale == 0 || (level->high < alarm->full_scale && level->low > -(int32_t)alarm->full_scale)) {
+        return 0;
+    }
+    uint16_t found = 0;
+    for (const int16_t *end = x + count; x < end; x++) {
+        if (*x >= (int32_t)alarm->full_scale || *x <= -(int32_t)alarm->full_scale) {
+            found++;
+        }
+    }
+    return found;
+}
+
 /* Take sample frames that reach at most to the next end of a frame. */
 static void take_block(struct hans *hans, const int16_t *samples, uint16_t count)
 {
@@ -188,6 +226,7 @@ static void take_block(struct hans *hans, const int16_t *samples, uint16_t count
         pick(x, samples + c, channels, count);
         if (families & HANS_LEVEL) {
             hans_moments_add(&hans->level[c], x, count);
+            hans->clipped += clipped(hans, &hans->level[c], x, count);
         } else {
             hans_moments_sum(&hans->level[c], x, count); /* the verdict tells the mean */
         }
@@ -256,9 +295,6 @@ static int32_t log_of_mean(const uint32_t *parts, uint16_t count)
 static int32_t score(struct hans *hans)
 {
     const struct hans_model *model = hans->model;
-    if (!model) {
-        return 0;
-    }
     int32_t direct = model->entry(hans->features, hans->parts);
     if (model->kind == HANS_DIRECT) {
         return direct;
@@ -266,6 +302,23 @@ static int32_t score(struct hans *hans)
     int32_t octaves = model->kind == HANS_HEADS ? mean_of_logs(hans->parts, model->parts)
                                                 : log_of_mean(hans->parts, model->parts);
     return octaves - (int32_t)12 * 65536;
+}
+
+/* The score of the features as the model sees them; the features themselves stay as they are. */
+static int32_t adjusted_score(struct hans *hans)
+{
+    size_t size = hans->spec->features * sizeof *hans->features;
+    if (!hans->model) {
+        return 0;
+    }
+    if (!hans->model->alarm) {
+        return score(hans);
+    }
+    memcpy(hans->cells, hans->features, size); /* the transform is done with its memory */
+    hans_adjust(hans);
+    int32_t found = score(hans);
+    memcpy(hans->features, hans->cells, size);
+    return found;
 }
 
 int hans_poll(struct hans *hans, struct hans_verdict *verdict)
@@ -280,7 +333,7 @@ int hans_poll(struct hans *hans, struct hans_verdict *verdict)
     const struct hans_model *model = hans->model;
     hans_collect(hans);
     show(hans, HANS_FEATURES, hans->features, spec->features * sizeof *hans->features);
-    *verdict = (struct hans_verdict){.window = hans->window++, .first = hans->first, .score = score(hans)};
+    *verdict = (struct hans_verdict){.window = hans->window++, .first = hans->first, .score = adjusted_score(hans), .state = HANS_STATE_NORMAL};
     if (model) {
         verdict->threshold = model->threshold;
         verdict->anomaly = verdict->score > model->threshold;
@@ -291,6 +344,10 @@ int hans_poll(struct hans *hans, struct hans_verdict *verdict)
     for (uint8_t c = 0; c < spec->channels; c++) {
         verdict->mean[c] = hans_mean(&hans->level[c], spec->window);
     }
+    if (model && model->alarm) {
+        hans_judge(hans, verdict);
+    }
+    show(hans, HANS_ALARM, &verdict->state, ALARM_BYTES);
     hans->pending = 0;
     if (spec->hop == spec->window) {
         hans->first += spec->hop;

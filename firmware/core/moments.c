@@ -199,16 +199,21 @@ void hans_statistics(const struct hans_moments *moments, uint32_t m, int16_t out
     out[2] = (int16_t)((kurtosis + 128) >> 8);
 }
 
-/* Long division bit by bit: once per window, and it spares the 64-bit division of a library. */
-int16_t hans_mean(const struct hans_moments *moments, uint32_t n)
+/* Long division bit by bit: a few times a window, and it spares the 64-bit division of a library. */
+int32_t hans_average(int64_t sum, uint32_t count)
 {
-    uint64_t rest = (uint64_t)(moments->s1 + n / 2 + (int64_t)n * 32768); /* >= 0: quotient 0 .. 65535 */
+    uint64_t rest = (uint64_t)(sum + count / 2 + (int64_t)count * ((int64_t)1 << 25)); /* >= 0 */
     uint32_t quotient = 0;
-    for (uint8_t bit = 16; bit-- > 0;) {
-        if (rest >= (uint64_t)n << bit) {
-            rest -= (uint64_t)n << bit;
+    for (uint8_t bit = 26; bit-- > 0;) {
+        if (rest >= (uint64_t)count << bit) {
+            rest -= (uint64_t)count << bit;
             quotient |= (uint32_t)1 << bit;
         }
     }
-    return (int16_t)((int32_t)quotient - 32768);
+    return (int32_t)quotient - ((int32_t)1 << 25);
+}
+
+int16_t hans_mean(const struct hans_moments *moments, uint32_t n)
+{
+    return (int16_t)hans_average(moments->s1, n);
 }

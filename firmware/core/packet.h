@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crc.h"
+
 #define HANS_CRC_BYTES 4
 #define HANS_PACKET_LARGEST 1040u /* bytes of a frame with its CRC that a room may hold */
 
@@ -34,9 +36,6 @@ struct hans_decoder {
 };
 
 #define HANS_PACKET_BROKEN (-1) /* a damaged or oversized frame was dropped */
-
-/* CRC-32 of IEEE 802.3 (zlib's): `crc` is 0 at the start, or the value over the bytes before. */
-uint32_t hans_crc32(uint32_t crc, const void *bytes, size_t size);
 
 /* COBS without delimiter; returns bytes written, at most size + 1 + size / 254. `out` may lie in front of `in` in the
  * same room, by at least 1 + size / 254 bytes. */
