@@ -253,7 +253,7 @@ def test_enough_windows_are_calibrated_even_if_it_need_not_be() -> None:
 def test_too_few_windows_are_refused_before_anything_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "left_out_scores", lambda *_: pytest.fail("it went on"))
     with pytest.raises(
-        CyberHansError, match=r"93 windows, 6 more needed .* 0\.01: record about 0\.096 s more, or --unc"
+        CyberHansError, match=r"93 windows, 6 more needed .* 0\.01: record about 0\.096 s more, or deploy"
     ):
         train(FEW, kind="gaussian", spec=SPEC, false_alarm_rate=0.01)
 
