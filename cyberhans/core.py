@@ -47,12 +47,18 @@ class Stage(enum.IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """Of k windows: features int16 (k, f), score int32 (k,), verdict uint8 (k,), mean int16 (k, channels)."""
+    """Of k windows: features int16 (k, f), score int32 (k,), verdict uint8 (k,), mean int16 (k, channels); of the alarm
+    logic state, votes, reasons uint8 (k,), change and rise int16 (k,)."""
 
     features: NDArray[np.int16]
     score: NDArray[np.int32]
     verdict: NDArray[np.uint8]
     mean: NDArray[np.int16]
+    state: NDArray[np.uint8]
+    votes: NDArray[np.uint8]
+    reasons: NDArray[np.uint8]
+    change: NDArray[np.int16]
+    rise: NDArray[np.int16]
 
 
 class _Verdict(ctypes.Structure):
@@ -99,20 +105,33 @@ class Core:
         return self.run(windows).features
 
     def run(self, windows: ArrayLike) -> Results:
-        """int16 windows (k, n, channels) to features, scores and verdicts; without a model the last two are 0."""
+        """int16 windows (k, n, channels) to features, scores and verdicts, each judged as built; without a model the last
+        two are 0."""
+        return self._judged(windows, as_built=True)
+
+    def watch(self, windows: ArrayLike) -> Results:
+        """The same of one stream from power-on: the alarm logic remembers what came before."""
+        return self._judged(windows, as_built=False)
+
+    def _judged(self, windows: ArrayLike, as_built: bool) -> Results:
         samples = self._checked(windows, 3)
         count = len(samples)
+        alarm = np.zeros(count, [(name, np.uint8) for name in ("state", "votes", "reasons")]
+                         + [(name, np.int16) for name in ("change", "rise")])  # fmt: skip
         features = np.zeros((count, self.spec.features), np.int16)
         scores = np.zeros(count, np.int32)
         verdicts = np.zeros(count, np.uint8)
         means = np.zeros((count, self.spec.channels), np.int16)
         instance = self._instance()
         for i in range(count):
+            if as_built:
+                self._c.hans_reset(instance.hans, 0)
             verdict = self._window(instance, samples[i])
+            alarm[i] = verdict.state, verdict.votes, verdict.reasons, verdict.change, verdict.rise
             ctypes.memmove(features[i].ctypes.data, self._c.hans_features(instance.hans), features[i].nbytes)
             scores[i], verdicts[i] = verdict.score, verdict.anomaly
             means[i] = verdict.mean[: self.spec.channels]
-        return Results(features, scores, verdicts, means)
+        return Results(features, scores, verdicts, means, **{name: alarm[name] for name in alarm.dtype.names or ()})
 
     def trace(self, window: ArrayLike) -> dict[Stage, list[bytes]]:
         """Every item of every stage of SPEC.md section 9 for one int16 window (n, channels), in order."""
@@ -200,6 +219,7 @@ def _load(sources: Sequence[Path | str], include: Sequence[Path]) -> tuple[ctype
     library.hans_work_size.restype, library.hans_work_size.argtypes = size, [pointer]
     library.hans_init.argtypes = [pointer, pointer, pointer, pointer, size]
     library.hans_restart.argtypes = [pointer]
+    library.hans_reset.argtypes = [pointer, ctypes.c_int]
     library.hans_push.restype, library.hans_push.argtypes = ctypes.c_long, [pointer, pointer, size]
     library.hans_poll.argtypes = [pointer, pointer]
     library.hans_features.restype, library.hans_features.argtypes = pointer, [pointer]

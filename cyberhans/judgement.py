@@ -19,7 +19,7 @@ INT16 = np.dtype("<i2")
 class Judgement:
     """One window: the VERDICT's fields, int16 mean (channels,), and where asked for features int16 (f,) and costs.
 
-    begun: the window with which the stream began that it was judged in: what the alarm logic remembers reaches back to it
+    begun: the window with which its stream began: so far back reaches what the alarm logic remembers
     """
 
     window: int

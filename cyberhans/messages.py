@@ -352,8 +352,8 @@ class Costs(Message):
 
 
 MESSAGES: tuple[type[Message], ...] = (
-    Info, Start, Taken, Samples, Trace, Traced, Replayed, Sensor, Capture, Credit, Capturing, Data, Verdicts, Rebaseline,
-    Baseline, Nak, Verdict, Features, Costs,
+    Info, Start, Taken, Samples, Trace, Traced, Replayed, Sensor, Capture, Credit, Capturing, Data, Verdicts,
+    Rebaseline, Baseline, Nak, Verdict, Features, Costs,
 )  # fmt: skip
 
 

@@ -36,8 +36,8 @@ class Change:
     outcome    done, too_far, stopped or undone
     revision   of the baseline after it
     windows    that it was set by
-    change_db  how far these lie from the trained baseline: mean over the bands, without sign; limit_db: the most that is
-               taken
+    change_db  how far these lie from the trained baseline: mean over the bands, without sign
+    limit_db   the most that is taken
     """
 
     time: str
@@ -57,10 +57,10 @@ class Change:
 
 
 def rebaseline(device: Device, windows: int, log: Path = LOG, note: Note = lambda told: None) -> Change:
-    """Let the device take its next `windows` (2 to 4096) windows in run mode as healthy, and judge from then on by them.
+    """Let the device take its next `windows` (2 to 4096) windows of run mode as healthy, and judge by them then.
 
-    note: is told how it goes. A line is added to `log` whether it is taken or is too far. Raises CyberHansError: too far
-    from the trained baseline, machine off, sensor at fault, not in run mode; then nothing has changed.
+    note: is told how it goes. A line is added to `log` whether it is taken or is too far. Raises CyberHansError: too
+    far from the trained baseline, machine off, sensor at fault, not in run mode; then nothing has changed.
     """
     if not 2 <= windows <= 4096:
         raise CyberHansError(f"{windows} windows: a baseline is set by 2 to 4096")

@@ -52,7 +52,7 @@ def test_a_text_names_a_board_and_what_it_plays(text: str, player: Player) -> No
         ("native,pley=x.wav", "board:native has no setting 'pley': did you mean play?"),
         (
             "native,x=1",
-            "board:native has no setting 'x': choose play, clock_error, jitter, serial_number",
+            "board:native has no setting 'x': choose play, clock_error, jitter, serial_number, store",
         ),
         ("native,jitter=fast", "jitter=fast: must be a number from 0 to 1"),
         ("native,jitter=nan", "jitter=nan: must be a number from 0 to 1"),

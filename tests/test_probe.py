@@ -130,7 +130,7 @@ def test_the_verb_asks_usb_ports_and_the_others_only_if_told(
     assert first.split()[:3] == [running.url, "1209:0001", "CH-0001"]
     assert small_image()[0].digest.hex()[:8] in first and "20000 Hz" in first and "run" in first
     assert second.endswith("ttyS0: not USB: not asked (--all asks it)")
-    assert len(head.split()) == 8
+    assert len(head.split()) == 10
 
 
 def test_no_port_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +13,9 @@ from cyberhans.cli.options import DeviceName, Json, SerialNumber, app
 from cyberhans.printing import print_json, print_table, progress, tell
 
 if TYPE_CHECKING:
-    from cyberhans.messages import Baseline
+    from cyberhans.device import Device
     from cyberhans.ports import Place
+    from cyberhans.rebaseline import Change
 
 
 @app.command()
@@ -88,7 +88,7 @@ def rebaseline(
     as_json: Json = False,
 ) -> None:
     """Let a device take its machine as it runs now, known to be healthy, as normal; bounded, undoable, written down."""
-    from cyberhans import rebaseline as room
+    from cyberhans.detector import load_detector
     from cyberhans.device import open_device
 
     if undo == (windows is not None):
@@ -100,21 +100,23 @@ def rebaseline(
         image = _image(place, detector, Path(scratch))
         with open_device(place.url, image=image) as opened:
             if detector:
-                from cyberhans.detector import load_detector
-
                 opened.require(load_detector(detector))
-            if undo:
-                change = room.undo(opened, log)
-            else:
-                change = room.rebaseline(opened, windows or 0, log, _gathering())
-    tell(change.to_dict(), as_json)
+            tell(_moved(opened, windows, log).to_dict(), as_json)
+
+
+def _moved(device: Device, windows: int | None, log: Path) -> Change:
+    """None: set back."""
+    from cyberhans.rebaseline import rebaseline, undo
+
+    if windows is None:
+        return undo(device, log)
+    try:
+        return rebaseline(device, windows, log, lambda told: progress(told.gathered, told.wanted, "windows"))
+    finally:
+        progress(1, 1, "")
 
 
 def _image(place: Place, detector: Path | None, scratch: Path) -> Path | None:
     from cyberhans.build import build
 
     return build(detector, place.board, scratch).image if place.board else None
-
-
-def _gathering() -> Callable[[Baseline], None]:
-    return lambda told: progress(told.gathered, told.wanted, "windows")
