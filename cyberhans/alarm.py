@@ -43,6 +43,14 @@ class Cause(enum.IntFlag):
     FEW_WINDOWS = 128
 
 
+class Reset(enum.IntEnum):
+    """How much a reset leaves: enum hans_reset."""
+
+    AS_BUILT = 0
+    KEEP_BASELINE = 1
+    BASELINE_ASIDE = 2
+
+
 class Outcome(enum.IntEnum):
     """How the last re-baselining went: enum hans_outcome."""
 

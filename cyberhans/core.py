@@ -12,7 +12,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +20,7 @@ from cyberhans.boards import host_compiler
 from cyberhans.errors import CyberHansError
 from cyberhans.spec import Spec
 from cyberhans.tables import emit_tables, spec_symbol
+from cyberhans.watch import Instance, Verdict, Watch
 
 FLAGS = ("-O2", "-std=c99", "-ffp-contract=off", "-fPIC", "-shared")
 # What a host needs beside the core: the size of the caller's struct, and the two constants under fixed names.
@@ -47,36 +47,12 @@ class Stage(enum.IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """Of k windows: features int16 (k, f), score int32 (k,), verdict uint8 (k,), mean int16 (k, channels); of the alarm
-    logic state, votes, reasons uint8 (k,), change and rise int16 (k,)."""
+    """Of k windows: features int16 (k, f), score int32 (k,), verdict uint8 (k,), mean int16 (k, channels)."""
 
     features: NDArray[np.int16]
     score: NDArray[np.int32]
     verdict: NDArray[np.uint8]
     mean: NDArray[np.int16]
-    state: NDArray[np.uint8]
-    votes: NDArray[np.uint8]
-    reasons: NDArray[np.uint8]
-    change: NDArray[np.int16]
-    rise: NDArray[np.int16]
-
-
-class _Verdict(ctypes.Structure):
-    _fields_ = (
-        ("window", ctypes.c_uint32),
-        ("first", ctypes.c_uint32),
-        ("score", ctypes.c_int32),
-        ("threshold", ctypes.c_int32),
-        ("anomaly", ctypes.c_uint8),
-        ("flags", ctypes.c_uint8),
-        ("mean", ctypes.c_int16 * 6),
-        ("state", ctypes.c_uint8),
-        ("votes", ctypes.c_uint8),
-        ("reasons", ctypes.c_uint8),
-        ("reserved", ctypes.c_uint8),
-        ("change", ctypes.c_int16),
-        ("rise", ctypes.c_int16),
-    )
 
 
 _Tap = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
@@ -105,33 +81,27 @@ class Core:
         return self.run(windows).features
 
     def run(self, windows: ArrayLike) -> Results:
-        """int16 windows (k, n, channels) to features, scores and verdicts, each judged as built; without a model the last
-        two are 0."""
-        return self._judged(windows, as_built=True)
+        """int16 windows (k, n, channels) to features, scores and verdicts; without a model the last two are 0.
 
-    def watch(self, windows: ArrayLike) -> Results:
-        """The same of one stream from power-on: the alarm logic remembers what came before."""
-        return self._judged(windows, as_built=False)
-
-    def _judged(self, windows: ArrayLike, as_built: bool) -> Results:
+        Each is judged as built, by itself: for what a device says of windows that follow one another, see watch().
+        """
         samples = self._checked(windows, 3)
         count = len(samples)
-        alarm = np.zeros(count, [(name, np.uint8) for name in ("state", "votes", "reasons")]
-                         + [(name, np.int16) for name in ("change", "rise")])  # fmt: skip
         features = np.zeros((count, self.spec.features), np.int16)
         scores = np.zeros(count, np.int32)
         verdicts = np.zeros(count, np.uint8)
         means = np.zeros((count, self.spec.channels), np.int16)
         instance = self._instance()
         for i in range(count):
-            if as_built:
-                self._c.hans_reset(instance.hans, 0)
             verdict = self._window(instance, samples[i])
-            alarm[i] = verdict.state, verdict.votes, verdict.reasons, verdict.change, verdict.rise
             ctypes.memmove(features[i].ctypes.data, self._c.hans_features(instance.hans), features[i].nbytes)
             scores[i], verdicts[i] = verdict.score, verdict.anomaly
             means[i] = verdict.mean[: self.spec.channels]
-        return Results(features, scores, verdicts, means, **{name: alarm[name] for name in alarm.dtype.names or ()})
+        return Results(features, scores, verdicts, means)
+
+    def watch(self) -> Watch:
+        """A machine watched from window to window, as a device does it: its state, alarms and re-baselining."""
+        return Watch(self._instance(), self.spec.features, self._turn, lambda windows: self._checked(windows, 3))
 
     def trace(self, window: ArrayLike) -> dict[Stage, list[bytes]]:
         """Every item of every stage of SPEC.md section 9 for one int16 window (n, channels), in order."""
@@ -154,30 +124,14 @@ class Core:
             raise CyberHansError(f"windows are {samples.dtype} {samples.shape}: the spec wants int16 {wanted}")
         return np.ascontiguousarray(samples)
 
-    def _instance(self) -> _Instance:
-        return _Instance(self._c, self._size, self._spec, self._model)
+    def _instance(self) -> Instance:
+        return Instance(self._c, self._size, self._spec, self._model)
 
-    def _window(self, instance: _Instance, samples: NDArray[np.int16]) -> _Verdict:
-        verdict = _Verdict()
+    def _window(self, instance: Instance, samples: NDArray[np.int16]) -> Verdict:
+        """Judged as built, whatever came before."""
         with self._turn:
-            self._c.hans_restart(instance.hans)
-            used = self._c.hans_push(instance.hans, samples.ctypes.data, len(samples))
-            judged = self._c.hans_poll(instance.hans, ctypes.byref(verdict))
-        if used != len(samples) or judged != 1:
-            raise AssertionError("the core did not finish a window with its last sample")
-        return verdict
-
-
-class _Instance:
-    """One struct hans and its work memory, kept alive together."""
-
-    def __init__(self, c: Any, size: int, spec: ctypes.c_void_p, model: ctypes.c_void_p) -> None:
-        work_size = c.hans_work_size(spec)
-        self.work = (ctypes.c_uint64 * (work_size // 8))()
-        self.hans = (ctypes.c_uint64 * ((size + 7) // 8))()
-        status = c.hans_init(self.hans, spec, model, self.work, work_size)
-        if status != 0:
-            raise CyberHansError(f"the core refuses the detector: {c.hans_error(status).decode()}; train it again")
+            instance.reset()
+            return instance.window(samples)
 
 
 def firmware_dir() -> Path:
@@ -219,10 +173,15 @@ def _load(sources: Sequence[Path | str], include: Sequence[Path]) -> tuple[ctype
     library.hans_work_size.restype, library.hans_work_size.argtypes = size, [pointer]
     library.hans_init.argtypes = [pointer, pointer, pointer, pointer, size]
     library.hans_restart.argtypes = [pointer]
-    library.hans_reset.argtypes = [pointer, ctypes.c_int]
     library.hans_push.restype, library.hans_push.argtypes = ctypes.c_long, [pointer, pointer, size]
     library.hans_poll.argtypes = [pointer, pointer]
     library.hans_features.restype, library.hans_features.argtypes = pointer, [pointer]
+    library.hans_reset.argtypes = [pointer, ctypes.c_int]
+    library.hans_rebaseline.argtypes = [pointer, ctypes.c_uint16]
+    library.hans_undo.argtypes = [pointer]
+    library.hans_baseline.argtypes = [pointer, pointer]
+    library.hans_save.restype, library.hans_save.argtypes = pointer, [pointer, pointer]
+    library.hans_resume.argtypes = [pointer, ctypes.c_char_p, size]
     library.hans_set_tap.restype, library.hans_set_tap.argtypes = None, [pointer, _Tap, pointer]
     library.hans_error.restype = ctypes.c_char_p
     return library, _turns.setdefault(library._name, threading.Lock())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cyberhans.alarm import State
 from cyberhans.boards import Board
-from cyberhans.core import Core, Results
+from cyberhans.core import Core
 from cyberhans.detector import Detector
 from cyberhans.device import Device, open_device, stream
 from cyberhans.difference import ALARM_VALUES, Difference, find_difference
@@ -26,6 +26,7 @@ from cyberhans.messages import Option
 from cyberhans.player import parse
 from cyberhans.recording import Recording, refuse_bad
 from cyberhans.spec import Spec
+from cyberhans.watch import Watched
 
 COUNTED_WINDOWS = 5  # whose instructions are counted
 COSTED = ("samples", "spectrum", "bands", "features", "score")
@@ -36,8 +37,8 @@ class Verification:
     """What a comparison found.
 
     windows                how many were compared
-    differing_bits         of features, score, verdict (the anomaly bit and each channel's mean) and alarm (state, votes,
-                           reasons, change and rise), over all windows
+    differing_bits         of features, score, verdict (the anomaly bit and each channel's mean) and alarm (state,
+                           votes, reasons, change and rise), over all windows
     first_difference       None if all bits agree, those of the first window's stages included
     instructions_per_window  by stage and `total`, medians of a few windows, with about 20 at each stage's end for the
                            look at the clock; None where nothing counts them
@@ -108,12 +109,12 @@ class Expected:
 
     def __init__(self, core: Core, windows: NDArray[np.int16]) -> None:
         self.core, self.windows = core, windows
-        self._streams: dict[int, Results] = {}
+        self._streams: dict[int, Watched] = {}
 
-    def from_window(self, begun: int) -> Results:
+    def from_window(self, begun: int) -> Watched:
         """Of a stream that begins with that window: its own is number 0."""
         if begun not in self._streams:
-            self._streams[begun] = self.core.watch(self.windows[begun:])
+            self._streams[begun] = self.core.watch().run(self.windows[begun:])
         return self._streams[begun]
 
 
@@ -232,7 +233,7 @@ def _require_settings(judgement: Judgement, detector: Detector, number: int) -> 
                                  "build and flash it again")  # fmt: skip
 
 
-def _compare(judgement: Judgement, expected: Results, at: int, number: int) -> dict[str, int]:
+def _compare(judgement: Judgement, expected: Watched, at: int, number: int) -> dict[str, int]:
     """How many bits of window `number`, which is `at` among those expected, differ."""
     features = judgement.features
     if features is None or features.shape != expected.features[at].shape:
@@ -249,7 +250,7 @@ def _compare(judgement: Judgement, expected: Results, at: int, number: int) -> d
     }
 
 
-def _alarm(judgement: Judgement, expected: Results, at: int) -> list[tuple[int, int, str]]:
+def _alarm(judgement: Judgement, expected: Watched, at: int) -> list[tuple[int, int, str]]:
     """(device, host, name) of each value of the stage alarm."""
     return [(getattr(judgement, name), int(getattr(expected, name)[at]), name) for name in ALARM_VALUES]
 
@@ -258,7 +259,7 @@ def _bits(values: NDArray[np.int16]) -> int:
     return int(np.bitwise_count(values.view(np.uint16)).sum())
 
 
-def _direct(judgement: Judgement, expected: Results, at: int, number: int, core: Core) -> Difference:
+def _direct(judgement: Judgement, expected: Watched, at: int, number: int, core: Core) -> Difference:
     """The first difference as far as the device's events show it."""
     assert judgement.features is not None
     pairs = [

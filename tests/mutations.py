@@ -30,7 +30,7 @@ def corpus(rng: random.Random, count: int, channels: int, files: tuple[str, ...]
     """`count` times bytes for the wire, each with a zero at the end. FILE names no folder but the current one."""
     index = 0
     for _ in range(count):
-        kind = rng.choice((*Request, Request.SAMPLES, Request.SAMPLES, Request.START))
+        kind = rng.choice((*Request, Request.SAMPLES, Request.SAMPLES, Request.START, Request.CREDIT))
         body = _body(rng, kind, index, channels, files)
         if kind == Request.START:
             index = 0

@@ -76,7 +76,7 @@ def begun_anew(device: Device, count: int) -> list[Judgement]:
 
 def assert_foretold(detector: Detector, made: Windows, before: int, judged: list[Judgement]) -> None:
     """After `before` windows of the played ones it judges them from the first on: as one stream."""
-    expected = detector.core().watch(np.concatenate((made[:before], made[: len(judged)])))
+    expected = detector.core().watch().run(np.concatenate((made[:before], made[: len(judged)])))
     for name in ALARM:
         found = [getattr(one, name) for one in judged]
         assert found == getattr(expected, name)[before:].tolist(), name
@@ -85,7 +85,7 @@ def assert_foretold(detector: Detector, made: Windows, before: int, judged: list
 def judge_something(device: Device, detector: Detector) -> None:
     made = script([("tilted", 5), ("worn", 10)])
     states = [one.state for one in device.replay(made)]
-    assert states == detector.core().watch(made).state.tolist() and State.ALARM in states
+    assert states == detector.core().watch().run(made).state.tolist() and State.ALARM in states
 
 
 def capture_something(device: Device, detector: Detector) -> None:
@@ -114,7 +114,7 @@ def test_a_host_that_begins_again_and_again_finds_it_as_built(
     with playing(image(), script(WEARING), tmp_path) as device:
         made = script([("worn", 12)])
         for _ in range(2):
-            assert [one.votes for one in device.replay(made)] == detector.core().watch(made).votes.tolist()
+            assert [one.votes for one in device.replay(made)] == detector.core().watch().run(made).votes.tolist()
 
 
 def rebaselined(device: Device, count: int, token: int | None = None) -> None:
@@ -219,7 +219,7 @@ def test_a_resumed_state_is_the_one_that_was_stored(
         device.start()
         more = device.last_verdicts().windows
         judged = begun_anew(device, 20)
-        expected = detector.core().watch(np.concatenate((made[:before], made[:more], made[:20])))
+        expected = detector.core().watch().run(np.concatenate((made[:before], made[:more], made[:20])))
         assert [one.votes for one in judged] == expected.votes[-20:].tolist()
         assert [one.score for one in judged] == expected.score[-20:].tolist()
 

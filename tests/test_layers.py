@@ -24,7 +24,7 @@ LAYERS = tuple(layer.split() for layer in (
     "emit amalgamation model_source truth",
     "device delivery exchange judgement difference line player emulator ports probe",
     "simulate machines inspection quality live meter formats catalogue",
-    "detector alarm clock detector_source detectors threshold core dataset decision",
+    "detector alarm clock detector_source detectors threshold core watch dataset decision",
     "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
     "reason machine_file draft spool ranges",
     "errors __init__",

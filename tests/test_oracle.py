@@ -15,8 +15,9 @@ from counts import full
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cyberhans.core import Core, Stage, _Verdict
+from cyberhans.core import Core, Stage
 from cyberhans.spec import FRAME_LENGTHS, SIZES, Family, Frame, Spec, design
+from cyberhans.watch import Verdict
 
 SPECS = inputs.specs()
 RANDOM_PER_SPEC = full(240, 2_400)
@@ -142,7 +143,7 @@ def test_any_pattern_of_extremes_gives_the_same_bits(pattern: list[int]) -> None
 
 def verdicts_of_stream(core: Core, stream: inputs.Samples, seed: int) -> list[tuple[int, int, list[int]]]:
     """(window, first sample, features) of every window of a stream (n, C) pushed in pieces of random size."""
-    c, instance, verdict = core._c, core._instance(), _Verdict()
+    c, instance, verdict = core._c, core._instance(), Verdict()
     rng, found, at = np.random.default_rng(seed), [], 0
     while at < len(stream):
         piece = np.ascontiguousarray(stream[at : at + int(rng.integers(0, 400))])

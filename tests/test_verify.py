@@ -15,7 +15,6 @@ from small_detector import noise, small_detector, small_image, small_spec
 from cyberhans import verify as verify_room
 from cyberhans.boards import board
 from cyberhans.build import build
-from cyberhans.core import Results
 from cyberhans.dataset import load_protocol
 from cyberhans.device import Device, open_device
 from cyberhans.emulator import Emulator
@@ -26,6 +25,7 @@ from cyberhans.protocol import Packet
 from cyberhans.recording import Recording
 from cyberhans.spec import Family, Frame, Spec, design
 from cyberhans.verify import adversarial_windows, gather_windows, verify, verify_on
+from cyberhans.watch import Watched
 
 BOARDS = [
     "native",
@@ -176,9 +176,9 @@ def lie(bend: dict[int, dict[str, object]]) -> verify_room.Verification:
         return verify(detector, noise(detector.spec, 4), Liar(device, bend))  # type: ignore[arg-type]
 
 
-def truth() -> Results:
+def truth() -> Watched:
     detector = small_image()[0]
-    return detector.core().run(noise(detector.spec, 4))
+    return detector.core().watch().run(noise(detector.spec, 4))
 
 
 def test_each_differing_bit_is_counted() -> None:

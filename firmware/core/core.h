@@ -42,7 +42,7 @@ void hans_collect(struct hans *hans);
 /* Section 7.3: the features as the model sees them, in place. */
 void hans_adjust(struct hans *hans);
 
-/* Sections 7.3 to 7.6: what the window of `verdict`, whose score and means are told, makes of the machine's state. */
+/* Sections 7.2 to 7.6: what the window of `verdict`, whose score and means are told, makes of the machine's state. */
 void hans_judge(struct hans *hans, struct hans_verdict *verdict);
 
 /* Section 7.6: one window more of a re-baselining under way. */

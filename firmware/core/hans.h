@@ -327,7 +327,7 @@ int hans_reset(struct hans *hans, int how);
 
 /* Re-centre: gather the next `windows` (2 to 4096) windows in which the machine runs and the sensor works, moved or not;
  * with the last of them their mean becomes the baseline, or is refused (HANS_TOO_FAR) and nothing changes. Meanwhile
- * the state is learning. One under way starts anew. */
+ * the state is learning, or moved, and no vote is cast. One under way starts anew. */
 int hans_rebaseline(struct hans *hans, uint16_t windows);
 
 /* Go back to the baseline before the last re-baselining; once more goes forth again. Stops a re-baselining under way
