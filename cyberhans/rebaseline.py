@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -102,11 +103,9 @@ def _require_watching(device: Device) -> None:
 
 
 def _require_writable(log: Path) -> None:
-    try:
-        with log.open("a"):
-            pass
-    except OSError as error:
-        raise CyberHansError(f"{log}: cannot be written: {error.strerror}; choose another --log") from None
+    place = log if log.exists() else log.parent
+    if log.is_dir() or not os.access(place, os.W_OK):
+        raise CyberHansError(f"{log}: cannot be written; choose another --log")
 
 
 def _require_fit(device: Device, told: Baseline) -> None:

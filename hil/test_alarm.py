@@ -1,4 +1,4 @@
-"""The alarm logic on every board: one stream in which every state comes and goes and the baseline moves, bit for bit."""
+"""The alarm logic on every board: one stream in which states come and go and the baseline moves, bit for bit."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ def saved(folder: Path, **changes: object) -> Path:
         ("native", Player()),
         ("native,play=a b.wav", Player(Path("a b.wav"))),
         ("native,play=with, comma,or two.wav,jitter=1e-3", Player(Path("with, comma,or two.wav"), jitter=0.001)),
+        ("native,store=a, b,jitter=0", Player(store=Path("a, b"))),
         ("native,play=~/worn.wav", Player(Path.home() / "worn.wav")),
         (
             "native,clock_error=-0.04,serial_number=00000000000000a1",
