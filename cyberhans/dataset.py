@@ -63,6 +63,15 @@ def load_protocol(folder: str | Path, name: str) -> Protocol:
     return protocol
 
 
+def load_listed(folder: str | Path, file: str) -> Recording:
+    """One whole file of manifest.csv, as its row describes it."""
+    folder = Path(folder)
+    row = next((row for row in _rows(folder / "manifest.csv", ("file",)) if row["file"] == file), None)
+    if row is None:
+        raise CyberHansError(f"{folder / 'manifest.csv'}: no row for {file}; add one, or mend the name")
+    return _load(folder, row)
+
+
 def _refuse_overlap(protocol: Protocol, where: Path) -> None:
     """No sample may both train and test."""
     for test in protocol.test_normal + protocol.test_anomaly:

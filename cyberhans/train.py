@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cyberhans import __version__, detectors
+from cyberhans.alarm_rule import learn_alarm, with_rise
 from cyberhans.core import Core
 from cyberhans.detector import Detector
 from cyberhans.detectors import Features
 from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
+from cyberhans.idle import idle_level_of
 from cyberhans.quality import verdict
 from cyberhans.reason import Reason
 from cyberhans.recording import RATE_TOLERANCE, Recording
@@ -49,7 +51,9 @@ def train(
     if rank(sum(counts), false_alarm_rate) == 0 and not uncalibrated:
         raise too_few(sum(counts), false_alarm_rate, spec.hop / spec.rate_hz)
     core = Core(spec)
-    features = np.concatenate([core.features(part) for part in windows])
+    results = [core.run(part) for part in windows]
+    features = np.concatenate([part.features for part in results])
+    idle = idle_level_of(spec, [part.features for part in results])
     left_out = left_out_scores(kind, features, np.repeat(_files(recordings), counts), seed)
     threshold = threshold_for(left_out, false_alarm_rate)
     fitted = detectors.fit(kind, features, seed)
@@ -62,7 +66,10 @@ def train(
         golden_features=features[chosen],
         golden_score=np.zeros(len(chosen), np.int32),
         provenance=_provenance(recordings, counts, warnings, seed, guard) | accepted,
+        alarm=learn_alarm(spec, recordings, windows, results, idle),
     )  # fmt: skip
+    assert detector.alarm
+    detector = dataclasses.replace(detector, alarm=with_rise(detector.alarm, detector.core(), windows))
     return dataclasses.replace(detector, golden_score=detector.core().run(detector.golden).score)
 
 

@@ -19,7 +19,7 @@ from cyberhans.spec import Family, Frame, Spec
 Ints = NDArray[np.int64]
 Powers = NDArray[np.uint64]
 Samples = NDArray[np.int16]
-SAMPLES, SPECTRUM, BANDS, FEATURES, SCORE, VERDICT = range(6)
+SAMPLES, SPECTRUM, BANDS, FEATURES, SCORE, VERDICT, ALARM = range(7)
 
 # --- Section 1.1: logarithm -----------------------------------------------------------------------------------------
 

@@ -19,12 +19,12 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 # From the top; a room imports from lower layers, or from its own. A new room must be given a place here.
 LAYERS = tuple(layer.split() for layer in (
     "cli printing",
-    "demo bench bench_summary train verify rebaseline evaluate capture lines",
+    "demo bench bench_summary life train verify rebaseline evaluate capture lines",
     "flash blank build footprint stack machine_code libraries hex_file",
     "emit amalgamation model_source truth",
     "device delivery exchange judgement difference line player emulator ports probe",
-    "simulate machines inspection quality live meter formats catalogue",
-    "detector alarm clock detector_source detectors threshold core watch dataset decision",
+    "simulate alarm_rule machines inspection quality live meter formats catalogue",
+    "detector alarm clock detector_source detectors threshold core watch dataset decision idle",
     "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
     "reason machine_file draft spool ranges",
     "errors __init__",

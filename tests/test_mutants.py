@@ -89,6 +89,7 @@ def expected() -> tuple[int, list[dict[int, list[bytes]]]]:
         items = oracle.stages(window, SPEC)
         items[oracle.SCORE] = [np.int32(score).astype("<i4").tobytes()]
         items[oracle.VERDICT] = [bytes([oracle.verdict(score, threshold)])]
+        items[oracle.ALARM] = [bytes([1]) + bytes(7)]  # without settings; with them: test_alarm_core
         every.append(items)
     return threshold, every
 
@@ -131,7 +132,7 @@ def test_a_changed_constant_is_seen_in_its_stage(
 
 
 def test_every_stage_has_a_mutant() -> None:
-    assert {stage for _, _, stage in MUTANTS} == set(range(6))
+    assert {stage for _, _, stage in MUTANTS} == set(range(6))  # the alarm's are in test_alarm_core
 
 
 @pytest.mark.slow

@@ -91,15 +91,17 @@ static void save(void)
     printf("\n");
 }
 
-/* As after a reset: a new instance goes on from what was saved. */
-static void restart(size_t work_size)
+/* As after a reset: a new instance goes on from what was saved; or this one does. */
+static void restart(uint16_t same, size_t work_size)
 {
     size_t size;
     const void *saved = hans_save(&hans, &size);
     uint8_t *copy = malloc(size);
     memcpy(copy, saved, size);
-    memset(work, 0xA5, work_size);
-    hans_init(&hans, &SPEC, &model, work, work_size);
+    if (!same) {
+        memset(work, 0xA5, work_size);
+        hans_init(&hans, &SPEC, &model, work, work_size);
+    }
     told(hans_resume(&hans, copy, size));
     free(copy);
 }
@@ -133,7 +135,7 @@ int main(void)
             save();
             break;
         default:
-            restart(size);
+            restart(argument, size);
         }
     }
     free(work);
