@@ -291,3 +291,20 @@ def test_killed_at_any_moment_it_goes_on_or_begins_as_built(
     assert known > kills / 5
     record_property("total killed while it stored its state", kills)
     record_property("total baselines set meanwhile, none lost", known)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("name", ["microbit", "mps2-an385", "virt-rv32imac"])
+def test_a_board_behind_a_debugger_stores_in_a_file_of_the_host(name: str, detector: Detector, tmp_path: Path) -> None:
+    flag = f'-DHANS_STORE="{tmp_path / "store"}"'
+    made = build(detector.folder, name, tmp_path / "out", extra_flags=[flag]).image
+    with open_device(f"board:{name}", image=made) as device:
+        assert device.info.storage == Storage.EMPTY
+        rebaselined(device, 2)
+        assert device.ask_info().storage == Storage.EMPTY  # it was written, not refused
+    with open_device(f"board:{name}", image=made) as device:  # killed, as if its power had gone
+        assert (device.info.storage, device.info.revision) == (Storage.RESUMED, 1)
+    good = (tmp_path / "store").read_bytes()
+    (tmp_path / "store").write_bytes(good[:50] + b"\0" + good[51:-1])
+    with open_device(f"board:{name}", image=made) as device:
+        assert (device.info.storage, device.info.revision) == (Storage.REFUSED, 0)
