@@ -12,14 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import serial
 from counts import full
 from receiver import Receiver
 from watched import SPEC, Windows, recorded, script, watched_detector, windows
 
 from cyberhans.alarm import Outcome, State
+from cyberhans.boards import board
 from cyberhans.build import build
 from cyberhans.detector import Detector
 from cyberhans.device import Device, Refused, open_device
+from cyberhans.emulator import Emulator
 from cyberhans.judgement import Judgement
 from cyberhans.messages import STOP, UNDO, Refusal, Storage
 from cyberhans.verify import verify
@@ -242,11 +245,18 @@ def test_what_is_damaged_or_foreign_is_refused_and_told(
         its_own = build(other.folder, "native", tmp_path / "out").image
     with playing(its_own, script(WEARING), tmp_path, store) as device:
         assert device.info.storage == (Storage.EMPTY if bend == "empty" else Storage.REFUSED)
-        device._line.write(b"?\n")
-        run_on(device, 1)
         until(device, State.ALARM)
     with playing(its_own, script(STEADY), tmp_path, store) as device:
         assert device.info.storage == Storage.RESUMED  # it was overwritten
+
+
+def test_a_person_is_told_that_it_was_refused(image: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "store").write_bytes(b"of something else")
+    running = Emulator(board("native"), image(), arguments=["--store", str(tmp_path / "store")])
+    with running, serial.serial_for_url(running.url, timeout=3) as port:
+        port.write(b"\0?\n")
+        said = bytes(port.read_until(b"\n")).rpartition(b"\0")[2].decode()
+    assert said.endswith(" (what was stored is damaged or another detector's)\r\n")
 
 
 def test_storage_that_fails_is_told(image: Callable[..., Path], tmp_path: Path) -> None:

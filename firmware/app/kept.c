@@ -10,8 +10,7 @@
 /* As it is stored. */
 static struct {
     uint64_t memory[HANS_DETECTOR_MEMORY_WORDS]; /* what hans_save gave */
-    uint32_t token;
-    uint32_t reserved;
+    uint64_t token;
 } record;
 static uint8_t holds; /* something, since hans_save gave it */
 static struct kept told;
@@ -102,7 +101,7 @@ uint32_t kept_load(struct hans *hans)
     if (alarmed) {
         told.state = HANS_STATE_ALARM;
     }
-    return begun == STORAGE_RESUMED ? record.token : 0;
+    return begun == STORAGE_RESUMED ? (uint32_t)record.token : 0;
 }
 
 void kept_put(struct hans *hans, uint32_t token)
@@ -118,7 +117,7 @@ uint32_t kept_back(struct hans *hans)
         hans_reset(hans, HANS_AS_BUILT);
         return 0;
     }
-    return record.token;
+    return (uint32_t)record.token;
 }
 
 void kept_window(struct hans *hans, uint32_t token, const struct hans_verdict *verdict)

@@ -6,7 +6,9 @@
 #include "../../app/port.h"
 #include "bare.h"
 
-#ifdef HANS_STORE
+#ifndef HANS_STORE
+#define HANS_STORE ""
+#endif
 
 enum {
     SYS_OPEN = 0x01,
@@ -18,10 +20,13 @@ enum {
 };
 
 static const char place[] = HANS_STORE, fresh[] = HANS_STORE ".new";
+static const int there = sizeof place > 1;
 
 /* Without a debugger it looks as if nothing were stored; writing fails then. */
 __attribute__((weak)) long port_store_read(void *bytes, size_t size)
 {
+    if (!there)
+        return -1;
     const int file = port_file_open(place);
     const uintptr_t block[1] = {(uintptr_t)file};
     if (file < 0)
@@ -35,6 +40,8 @@ __attribute__((weak)) long port_store_read(void *bytes, size_t size)
 /* SYS_WRITE tells how many bytes it did not write. */
 __attribute__((weak)) int port_store_write(const void *bytes, size_t size)
 {
+    if (!there)
+        return -1;
     const uintptr_t name[3] = {(uintptr_t)fresh, MODE_WRITE_BINARY, sizeof fresh - 1};
     const uintptr_t names[4] = {(uintptr_t)fresh, sizeof fresh - 1, (uintptr_t)place, sizeof place - 1};
     const int32_t file = semihosting(SYS_OPEN, name);
@@ -45,21 +52,3 @@ __attribute__((weak)) int port_store_write(const void *bytes, size_t size)
     const int32_t closed = semihosting(SYS_CLOSE, data);
     return left != 0 || closed != 0 || semihosting(SYS_RENAME, names) != 0 ? -1 : 0;
 }
-
-#else
-
-__attribute__((weak)) long port_store_read(void *bytes, size_t size)
-{
-    (void)bytes;
-    (void)size;
-    return -1;
-}
-
-__attribute__((weak)) int port_store_write(const void *bytes, size_t size)
-{
-    (void)bytes;
-    (void)size;
-    return -1;
-}
-
-#endif
