@@ -64,7 +64,7 @@ def test_frame_count() -> None:
 
 
 def test_digest_is_the_one_in_the_specification() -> None:
-    packed = struct.pack("<HBBIIIB", 2, 3, 15, 16_000_000, 4000, 4000, 2)
+    packed = struct.pack("<HBBIIIB", 3, 3, 15, 16_000_000, 4000, 4000, 2)
     packed += struct.pack("<HB4H", 64, 2, 1, 2, 4, 8) + struct.pack("<HB5H", 256, 3, 1, 5, 20, 60, 128)
     assert SMALL.digest == hashlib.sha256(packed).digest()[:16]
 
