@@ -48,7 +48,7 @@ static int resume(struct hans *hans)
 }
 
 /* What of it was written last, or stored at power-on. */
-static void remember(const struct hans *hans)
+static void note_stored(const struct hans *hans)
 {
     const struct hans_baseline now = baseline_of(hans);
 
@@ -57,12 +57,12 @@ static void remember(const struct hans *hans)
     windows = changed = 0;
 }
 
-static void write(struct hans *hans, uint32_t token)
+static void store(struct hans *hans, uint32_t token)
 {
     copy(hans, token);
     if (holds) {
         told.storage = port_store_write(&record, sizeof record) < 0 ? STORAGE_FAILED : begun;
-        remember(hans);
+        note_stored(hans);
     }
 }
 
@@ -81,7 +81,7 @@ static void consider(struct hans *hans, uint32_t token)
         return;
     }
     if (now.alarmed != alarmed || now.revision != written || passed(changed ? STORE_SOON_S : STORE_LATER_S)) {
-        write(hans, token);
+        store(hans, token);
     }
 }
 
@@ -96,7 +96,7 @@ uint32_t kept_load(struct hans *hans)
         begun = size == sizeof record && resume(hans) ? STORAGE_RESUMED : STORAGE_REFUSED;
     }
     told.storage = begun;
-    remember(hans);
+    note_stored(hans);
     told.state = HANS_DETECTOR_MODEL.flags & HANS_UNCALIBRATED ? HANS_STATE_LEARNING : HANS_STATE_NORMAL;
     if (alarmed) {
         told.state = HANS_STATE_ALARM;

@@ -101,7 +101,7 @@ int stream_take(const int16_t *samples, size_t count)
     return stream.status;
 }
 
-/* What goes on now leaves the core's memory in a state that nobody needs. */
+/* End what goes on; what the alarm logic remembers of run mode is kept. */
 static void leave(void)
 {
     capture_stop();
