@@ -23,6 +23,7 @@ _HEADER = Template("""\
 
 $check
 #define HANS_DETECTOR_WORDS HANS_WORK_WORDS($channels, $longest, $channel_bands, $features, $families)
+#define HANS_DETECTOR_MEMORY_WORDS $memory /* 8-byte words of what hans_save gives */
 
 extern const struct hans_spec $spec;
 #define HANS_DETECTOR_SPEC $spec
@@ -78,7 +79,7 @@ def header(detector: Detector) -> str:
     return _HEADER.substitute(
         kind=detector.kind, check=VERSION_CHECK, prefix=detector.model.prefix, spec=spec_symbol(spec),
         channels=spec.channels, longest=spec.longest, channel_bands=spec.channel_bands, features=spec.features,
-        families=int(spec.families),
+        families=int(spec.families), memory=f"HANS_MEMORY_WORDS({spec.features})" if detector.alarm else "1",
     )  # fmt: skip
 
 

@@ -22,9 +22,11 @@ from cyberhans.judgement import INT16, Gatherer, Judgement, LastVerdicts
 from cyberhans.line import Line
 from cyberhans.messages import (
     PROTOCOL_VERSION,
+    Baseline,
     Event,
     Info,
     Option,
+    Rebaseline,
     Request,
     Start,
     Taken,
@@ -151,10 +153,23 @@ class Device:
         told = Verdicts.unpack(self.request(Request.VERDICTS))
         return Gatherer(self.name, VERDICTS_ONLY, self.info.channels).last(told)
 
+    def baseline(self) -> Baseline:
+        """How the last re-baselining goes or went, in run mode or of the stream under way. Raises Refused."""
+        return Baseline.unpack(self.request(Request.BASELINE))
+
+    def rebaseline(self, windows: int, token: int | None = None) -> Baseline:
+        """Let it set its baseline by the next `windows`; or UNDO, or STOP.
+
+        token: of the request; one that the device has had is only answered. Raises Refused.
+        """
+        token = token if token is not None else secrets.randbelow(2**32 - 1) + 1
+        return Baseline.unpack(self.request(Request.REBASELINE, Rebaseline(token, windows, 0).pack()))
+
     def replay(
         self, windows: NDArray[np.int16], options: Option = Option.FEATURES, credits: int | None = None
     ) -> Iterator[Judgement]:
-        """Send int16 windows (k, window, channels) from sample index 0 on; one judgement each, as they come.
+        """Send int16 windows (k, window, channels) from sample index 0 on; one judgement each, as they come. What the
+        alarm logic remembers begins as built, and again so at a window that was lost and is sent again (`begun`).
 
         credits: fewer packets under way than the device offers. What is lost is sent again; raises CyberHansError if
         that does not help, or if verdicts come that belong to no window.
@@ -173,7 +188,8 @@ class Device:
             self.start(options, number - first)  # it reads the whole file again
             return self._read_file(path, windows)
 
-        yield from self._judged(feed, options, windows)
+        for judgement in self._judged(feed, options, windows):
+            yield replace(judgement, begun=0)
 
     def trace(self, window: NDArray[np.int16], position: Trace) -> Traced:
         """What the device's stages give for one int16 window (n, channels)."""
@@ -243,7 +259,7 @@ class Device:
         self, events: Iterator[Packet], options: Option, base: int, count: int, windows: int
     ) -> Iterator[Judgement]:
         """Judgements from window `count` on, each at its place, numbered from 0. Raises Lost where one is missing."""
-        gatherer = Gatherer(self.name, options, self.info.channels)
+        gatherer, begun = Gatherer(self.name, options, self.info.channels), count
         for event in events:
             judgement = gatherer.add(event)
             if judgement is None:
@@ -256,7 +272,7 @@ class Device:
             if count == windows:
                 more = f"{count + 1} verdicts for {windows} windows"
                 raise CyberHansError(f"{self.name}: {more}; build and flash it again")
-            yield replace(judgement, window=count, first=count * self.info.hop % 2**32)
+            yield replace(judgement, window=count, first=count * self.info.hop % 2**32, begun=begun)
             count += 1
         gatherer.finish()
         if count < windows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from cyberhans.core import Core, Stage
 from cyberhans.device import Device
 from cyberhans.messages import DUMP_BYTES, Trace
 
+ALARM_VALUES = ("state", "votes", "reasons", "change", "rise")
+ALARM_ITEM = struct.Struct("<BBBxhh")
 VALUES: dict[Stage, np.dtype[Any]] = {
     Stage.SAMPLES: np.dtype("<i2"),
     Stage.SPECTRUM: np.dtype("<u8"),
@@ -20,7 +23,7 @@ VALUES: dict[Stage, np.dtype[Any]] = {
     Stage.FEATURES: np.dtype("<i2"),
     Stage.SCORE: np.dtype("<i4"),
     Stage.VERDICT: np.dtype("u1"),
-    Stage.ALARM: np.dtype("u1"),
+    Stage.ALARM: np.dtype("u1"),  # of an item that is not ALARM_ITEM
 }
 
 
@@ -40,7 +43,8 @@ class Difference:
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the fields, and both values as hexadecimal digits of their bits."""
         mean = self.stage == "verdict" and self.index > 0  # int16, after the anomaly
-        width = 16 if mean else VALUES[Stage[self.stage.upper()]].itemsize * 8
+        level = self.stage == "alarm" and self.what in ("change", "rise")
+        width = 16 if mean or level else VALUES[Stage[self.stage.upper()]].itemsize * 8
         bits = {f"{side}_hex": _hex(value, width) for side, value in (("device", self.device), ("host", self.host))}
         return asdict(self) | bits
 
@@ -57,8 +61,6 @@ def find_difference(device: Device, core: Core, window: NDArray[np.int16], numbe
     host = core.trace(window)
     traced = device.trace(window, Trace(0, 0, 0, 0))
     for stage in Stage:
-        if stage is Stage.ALARM:
-            continue  # the link does not tell it yet
         if getattr(traced, stage.name.lower()) != zlib.crc32(b"".join(host[stage])):
             return _narrow(device, core, window, number, stage, host[stage])
     return None
@@ -87,18 +89,26 @@ def _narrow(
 def _first_value(
     core: Core, number: int, stage: Stage, item: int, offset: int, device: bytes, host: bytes
 ) -> Difference:
-    kind = VALUES[stage]
-    whole = len(device) // kind.itemsize * kind.itemsize
-    ours, theirs = np.frombuffer(host, kind), np.frombuffer(device[:whole], kind)
+    ours, theirs = _values(stage, host), _values(stage, device)
     shared = min(len(ours), len(theirs))
-    differing = np.flatnonzero(ours[:shared] != theirs[:shared])
-    at = int(differing[0]) if len(differing) else shared
-    index = at + offset // kind.itemsize
-    value = [int(side[at]) if at < len(side) else None for side in (theirs, ours)]
+    at = next((place for place in range(shared) if ours[place] != theirs[place]), shared)
+    index = at + offset // VALUES[stage].itemsize
+    value = [side[at] if at < len(side) else None for side in (theirs, ours)]
     return Difference(number, stage.name.lower(), item, index, value[0], value[1], _words(core, stage, item, index))
 
 
+def _values(stage: Stage, item: bytes) -> list[int]:
+    """Of as many bytes as make whole ones."""
+    if stage is Stage.ALARM and len(item) == ALARM_ITEM.size:
+        return list(ALARM_ITEM.unpack(item))
+    kind = VALUES[stage]
+    found: list[int] = np.frombuffer(item[: len(item) // kind.itemsize * kind.itemsize], kind).tolist()
+    return found
+
+
 def _words(core: Core, stage: Stage, item: int, index: int) -> str:
+    if stage is Stage.ALARM and index < len(ALARM_VALUES):
+        return ALARM_VALUES[index]
     if stage in (Stage.SCORE, Stage.VERDICT, Stage.ALARM):
         return stage.name.lower()
     if stage is Stage.FEATURES:

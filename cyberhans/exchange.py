@@ -21,6 +21,8 @@ REFUSALS = {
     Refusal.CORE: "its core refuses (error {detail})",
     Refusal.RATE: "its sensor has no such rate, or the line does not carry it; the nearest is {detail} / 1000 Hz",
     Refusal.CHANNELS: "its sensor has {detail} channels: ask for 1 to {detail}",
+    Refusal.BASELINE: "no baseline is set or set back (error {detail}): it has no alarm logic, nothing to undo, or was "
+    "asked for other than 2 to 4096 windows",
 }
 
 

@@ -17,7 +17,10 @@ INT16 = np.dtype("<i2")
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """One window: the VERDICT's fields, int16 mean (channels,), and where asked for features int16 (f,) and costs."""
+    """One window: the VERDICT's fields, int16 mean (channels,), and where asked for features int16 (f,) and costs.
+
+    begun: the window with which its stream began: so far back reaches what the alarm logic remembers
+    """
 
     window: int
     first: int
@@ -25,9 +28,15 @@ class Judgement:
     threshold: int
     anomaly: int
     flags: int
+    state: int
+    votes: int
+    reasons: int
+    change: int
+    rise: int
     mean: NDArray[np.int16]
     features: NDArray[np.int16] | None = None
     costs: Costs | None = None
+    begun: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +115,7 @@ class Gatherer:
                                   f"where INFO says {self._channels} channels")  # fmt: skip
         return Judgement(
             verdict.window, verdict.first, verdict.score, verdict.threshold, verdict.anomaly, verdict.flags,
+            verdict.state, verdict.votes, verdict.reasons, verdict.change, verdict.rise,
             np.frombuffer(verdict.tail, INT16),
         )  # fmt: skip
 

@@ -11,9 +11,10 @@ from typing import Annotated, Self, get_type_hints
 
 from cyberhans.errors import CyberHansError
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 REPLY = 0x80  # type of a reply = type of its request | REPLY
 NAK = 0x80  # type of a refusal
+UNDO, STOP = 0, 1  # of REBASELINE: set the baseline back to the one before; stop a re-baselining under way
 DUMP_BYTES = 128  # bytes of an item in one TRACED reply
 
 
@@ -31,6 +32,8 @@ class Request(enum.IntEnum):
     CAPTURE = 0x09
     CREDIT = 0x0B
     VERDICTS = 0x0C
+    REBASELINE = 0x0E
+    BASELINE = 0x0F
 
 
 class Event(enum.IntEnum):
@@ -53,12 +56,23 @@ class Refusal(enum.IntEnum):
     CORE = 6  # the core returned an error, which `detail` tells
     RATE = 7  # the sensor has no such rate, or the line does not carry it; `detail`: the nearest, 1/1000 Hz
     CHANNELS = 8  # the sensor has not so many channels; `detail`: how many it has
+    BASELINE = 9  # no new baseline: the core's reason is `detail`
 
 
 class Mode(enum.IntEnum):
     RUN = 0
     HOST = 1
     CAPTURE = 2
+
+
+class Storage(enum.IntEnum):
+    """What the device could do for its state at power-on, and since then."""
+
+    NONE = 0  # the port has no storage
+    EMPTY = 1  # nothing was stored: it began as built
+    RESUMED = 2  # it goes on from what was stored
+    REFUSED = 3  # what was stored is damaged or another detector's: it began as built
+    FAILED = 4  # the last time it could not be written
 
 
 class Option(enum.IntFlag):
@@ -114,14 +128,15 @@ class Info(Message):
     flags: U16  # the model's: bit 0 uncalibrated
     channels: U8
     mode: U8  # Mode
-    reserved: U16
+    state: U8  # State of run mode: after its last window
+    storage: U8  # Storage
     spec: Digest
     model: Digest
     detector: Digest
     firmware: Text  # version
     board: Text
     serial: Text
-    revision: U32  # of mutable state, such as a new baseline; 0 = as built
+    revision: U32  # of run mode's baseline: how often it was set or set back; 0 = as built
     rate_mhz: U32  # sample frames per second, 1/1000 Hz
     window: U32  # sample frames
     hop: U32  # sample frames
@@ -175,6 +190,7 @@ class Traced(Message):
     features: U32
     score: U32
     verdict: U32
+    alarm: U32
     before: U32  # CRC-32 over what the named stage gave before the position that TRACE named
     done: U32  # 1: a whole window was watched
     call: U32  # the position, as TRACE named it
@@ -262,6 +278,30 @@ class Verdicts(Message):
 
 
 @dataclass(frozen=True)
+class Rebaseline(Message):
+    """REBASELINE: set the baseline by the next windows. One with the token of the last one is only answered."""
+
+    token: U32  # drawn at random by the host, not 0
+    windows: U16  # 2 to 4096, or UNDO or STOP
+    reserved: U16
+
+
+@dataclass(frozen=True)
+class Baseline(Message):
+    """Reply to REBASELINE and BASELINE, about run mode or in host mode about the host's stream."""
+
+    token: U32  # of the last REBASELINE that was taken; 0: none
+    revision: U32
+    gathered: U16  # windows, of a re-baselining under way or the last one
+    wanted: U16
+    change: U16  # 1/256 octave: mean absolute offset of the band means that the last one found
+    reach: U16  # 1/256 octave: the largest that is taken
+    outcome: U8  # Outcome
+    state: U8  # State, after the last window
+    reserved: U16
+
+
+@dataclass(frozen=True)
 class Nak(Message):
     """Refusal of a request, with its sequence number."""
 
@@ -282,7 +322,12 @@ class Verdict(Message):
     anomaly: U8
     flags: U8
     channels: U8
-    reserved: U8
+    state: U8  # State
+    votes: U8  # how many of the last windows voted
+    reasons: U8  # Reason
+    reserved: U16
+    change: I16  # 1/256 octave
+    rise: I16  # 1/256 octave
 
 
 @dataclass(frozen=True)
@@ -307,8 +352,8 @@ class Costs(Message):
 
 
 MESSAGES: tuple[type[Message], ...] = (
-    Info, Start, Taken, Samples, Trace, Traced, Replayed, Sensor, Capture, Credit, Capturing, Data, Verdicts, Nak,
-    Verdict, Features, Costs,
+    Info, Start, Taken, Samples, Trace, Traced, Replayed, Sensor, Capture, Credit, Capturing, Data, Verdicts,
+    Rebaseline, Baseline, Nak, Verdict, Features, Costs,
 )  # fmt: skip
 
 
@@ -332,9 +377,10 @@ def header() -> str:
         "/* Generated from cyberhans/messages.py: python -m cyberhans.messages > firmware/app/messages.h */",
         "#ifndef MESSAGES_H_", "#define MESSAGES_H_", "", "#include <stdint.h>", "",
         f"#define PROTOCOL_VERSION {PROTOCOL_VERSION}", f"#define MESSAGE_REPLY 0x{REPLY:02X}u",
-        f"#define MESSAGE_NAK 0x{NAK:02X}u", f"#define DUMP_BYTES {DUMP_BYTES}", "",
+        f"#define MESSAGE_NAK 0x{NAK:02X}u", f"#define DUMP_BYTES {DUMP_BYTES}",
+        f"#define REBASELINE_UNDO {UNDO}", f"#define REBASELINE_STOP {STOP}", "",
     ]  # fmt: skip
-    for enumeration in (Request, Event, Refusal, Mode, Option):
+    for enumeration in (Request, Event, Refusal, Mode, Storage, Option):
         name = enumeration.__name__.lower()
         members = [f"    {name.upper()}_{item.name} = 0x{item.value:02X}," for item in enumeration]
         lines += [f"enum {name} {{", *members, "};"]

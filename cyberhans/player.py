@@ -19,6 +19,7 @@ from cyberhans.recording import Recording, load_recording
 from cyberhans.waveform import ratio
 
 RANGES = {"clock_error": (-0.5, 0.5), "jitter": (0.0, 1.0)}
+PATHS = ("play", "store")
 PUMP_SECONDS = 30.0
 U32 = 2**32 - 1
 SCALE_PRECISION = 1e-9  # of a scale as a ratio of two 32-bit numbers
@@ -34,18 +35,21 @@ class Player:
     clock_error    the sensor samples at its rate * (1 + clock_error) of the clock of its time stamps; -0.5 to 0.5
     jitter         each block is noticed up to so many seconds late; 0 to 1
     serial_number  16 hexadecimal digits
+    store          a file in which it keeps its state when it ends; made if need be
     """
 
     play: Path | None = None
     clock_error: float = 0.0
     jitter: float = 0.0
     serial_number: str = "0" * 16
+    store: Path | None = None
 
     def arguments(self, raw: Path, pump: bool = False) -> list[str]:
         """For a native image. What it plays is written to the file `raw`; pump: where `play` names nothing, that is
         PUMP_SECONDS of a simulated pump. Raises CyberHansError: no such recording, or none that a sensor could give."""
         made = ["--clock-error", str(self.clock_error), "--jitter", str(self.jitter)]
         made += ["--serial-number", self.serial_number]
+        made += ["--store", str(self.store)] if self.store else []
         if self.play is None and not pump:
             return made
         recording = load_recording(self.play) if self.play else _pump()
@@ -90,7 +94,7 @@ def _value(key: str, text: str) -> Any:
         raise CyberHansError(f"board:native has no setting {key!r}: {hint}")
     if key in RANGES:
         return _number(key, text, *RANGES[key])
-    if key == "play":
+    if key in PATHS:
         return Path(text).expanduser()
     if not re.fullmatch("[0-9a-fA-F]{16}", text):
         raise CyberHansError(f"serial_number={text}: must be 16 hexadecimal digits, such as 00000000000000A1")

@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, TypeVar
 
+from cyberhans.alarm import State
 from cyberhans.errors import CyberHansError
 from cyberhans.exchange import Exchange, Refused, Silent
 from cyberhans.line import Line
-from cyberhans.messages import Info, Message, Mode, Request, Sensor, Verdict, Verdicts
+from cyberhans.messages import Info, Message, Mode, Request, Sensor, Storage, Verdict, Verdicts
 from cyberhans.serial_port import Port, obstacle
 
 BAUD = 115_200
@@ -47,7 +49,10 @@ class Found:
             "detector": info.detector.hex() if any(info.detector) else None,
             "rate_hz": (info.rate_mhz or (sensor.rate_mhz if sensor else 0)) / 1000,
             "channels": info.channels or (sensor.channels if sensor else 0),
-            "mode": Mode(info.mode).name.lower() if info.mode in set(Mode) else str(info.mode),
+            "mode": _name(Mode, info.mode),
+            "state": _name(State, info.state),
+            "revision": info.revision,
+            "storage": _name(Storage, info.storage),
             "windows": self.verdicts.windows if self.verdicts else None,
             "last_verdict": _last(self.verdicts) if self.verdicts else None,
         }
@@ -96,6 +101,11 @@ def _told(exchange: Exchange, request: Request, message: type[M]) -> M | None:
         return message.unpack(exchange.request(request, waits=ANSWER_SECONDS))
     except (Refused, Silent):
         return None
+
+
+def _name(kind: type[IntEnum], value: int) -> str:
+    """In small letters; a number that has none as it is."""
+    return kind(value).name.lower() if value in set(kind) else str(value)
 
 
 def _last(verdicts: Verdicts) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cyberhans.alarm import State
 from cyberhans.boards import Board
-from cyberhans.core import Core, Results
+from cyberhans.core import Core
 from cyberhans.detector import Detector
 from cyberhans.device import Device, open_device, stream
-from cyberhans.difference import Difference, find_difference
+from cyberhans.difference import ALARM_VALUES, Difference, find_difference
 from cyberhans.errors import CyberHansError
 from cyberhans.judgement import Judgement
 from cyberhans.messages import Option
 from cyberhans.player import parse
 from cyberhans.recording import Recording, refuse_bad
 from cyberhans.spec import Spec
+from cyberhans.watch import Watched
 
 COUNTED_WINDOWS = 5  # whose instructions are counted
 COSTED = ("samples", "spectrum", "bands", "features", "score")
@@ -34,11 +37,13 @@ class Verification:
     """What a comparison found.
 
     windows                how many were compared
-    differing_bits         of features, score and verdict (the anomaly bit and each channel's mean), over all windows
+    differing_bits         of features, score, verdict (the anomaly bit and each channel's mean) and alarm (state,
+                           votes, reasons, change and rise), over all windows
     first_difference       None if all bits agree, those of the first window's stages included
     instructions_per_window  by stage and `total`, medians of a few windows, with about 20 at each stage's end for the
                            look at the clock; None where nothing counts them
     alarms                 windows whose verdict is an anomaly
+    states                 how many windows were in each state that occurred
     highest_score          of all windows, and the threshold: octaves
     warnings               the detector's
     """
@@ -49,6 +54,7 @@ class Verification:
     first_difference: Difference | None
     instructions_per_window: dict[str, int] | None
     alarms: int
+    states: dict[str, int]
     highest_score: float
     threshold: float
     uncalibrated: bool
@@ -74,7 +80,7 @@ def verify(
     detector: Detector, source: Sequence[Recording] | NDArray[np.int16], device: Device,
     *, limit: int | None = None, bulk: bool = False,
 ) -> Verification:  # fmt: skip
-    """Compare every window's features, score and verdict as bits.
+    """Compare every window's features, score, verdict and state as bits, all windows as one stream from power-on.
 
     source: recordings, or int16 windows (k, n, channels). limit: at most so many windows of each recording. bulk: let
     the device read the samples from a file of this computer. Raises CyberHansError: another detector on the device,
@@ -83,31 +89,50 @@ def verify(
     device.require(detector)
     windows = gather_windows(source, detector.spec, limit)
     core = detector.core()
-    expected = core.run(windows)
+    expected = Expected(core, windows)
     try:
-        bits, first = _differing(detector, device, core, windows, expected, bulk)
+        bits, first = _differing(detector, device, expected, bulk)
     finally:
         device.leave()
+    results = expected.from_window(0)
+    states = Counter(State(state).name.lower() for state in results.state.tolist())
     return Verification(
-        device.name, len(windows), bits, first, instructions_per_window=None, alarms=int(expected.verdict.sum()),
-        highest_score=int(expected.score.max()) / 65536, threshold=detector.threshold / 65536,
+        device.name, len(windows), bits, first, instructions_per_window=None, alarms=int(results.verdict.sum()),
+        states=dict(states), highest_score=int(results.score.max()) / 65536, threshold=detector.threshold / 65536,
         uncalibrated=detector.uncalibrated, warnings=detector.warnings,
     )  # fmt: skip
 
 
+class Expected:
+    """What a device must say of int16 `windows` (k, n, channels), in whatever streams it gets them: what is lost begins
+    a new one, as built."""
+
+    def __init__(self, core: Core, windows: NDArray[np.int16]) -> None:
+        self.core, self.windows = core, windows
+        self._streams: dict[int, Watched] = {}
+
+    def from_window(self, begun: int) -> Watched:
+        """Of a stream that begins with that window: its own is number 0."""
+        if begun not in self._streams:
+            self._streams[begun] = self.core.watch().run(self.windows[begun:])
+        return self._streams[begun]
+
+
 def _differing(
-    detector: Detector, device: Device, core: Core, windows: NDArray[np.int16], expected: Results, bulk: bool
+    detector: Detector, device: Device, expected: Expected, bulk: bool
 ) -> tuple[dict[str, int], Difference | None]:
     """How many bits differ, and where they begin to."""
+    core, windows = expected.core, expected.windows
     first = find_difference(device, core, windows[0], 0)
-    bits = {"features": 0, "score": 0, "verdict": 0}
+    bits = {"features": 0, "score": 0, "verdict": 0, "alarm": 0}
     for number, judgement in enumerate(_replay(device, windows, bulk)):
         _require_settings(judgement, detector, number)
-        found = _compare(judgement, expected, number)
+        results, at = expected.from_window(judgement.begun), number - judgement.begun
+        found = _compare(judgement, results, at, number)
         for name, count in found.items():
             bits[name] += count
         if first is None and any(found.values()):
-            first = _direct(judgement, expected, number, core)
+            first = _direct(judgement, results, at, number, core)
     if first and first.window > 0:  # seen in what came out: now find where it began
         first = find_difference(device, core, windows[first.window], first.window) or first
     return bits, first
@@ -208,35 +233,43 @@ def _require_settings(judgement: Judgement, detector: Detector, number: int) -> 
                                  "build and flash it again")  # fmt: skip
 
 
-def _compare(judgement: Judgement, expected: Results, number: int) -> dict[str, int]:
-    """How many bits of one window differ."""
+def _compare(judgement: Judgement, expected: Watched, at: int, number: int) -> dict[str, int]:
+    """How many bits of window `number`, which is `at` among those expected, differ."""
     features = judgement.features
-    if features is None or features.shape != expected.features[number].shape:
+    if features is None or features.shape != expected.features[at].shape:
         raise CyberHansError(f"window {number}: the device sent a wrong number of features; build and flash it again")
-    if judgement.mean.shape != expected.mean[number].shape:
+    if judgement.mean.shape != expected.mean[at].shape:
         raise CyberHansError(f"window {number}: the device sent a wrong number of means; build and flash it again")
-    verdict = judgement.anomaly ^ int(expected.verdict[number])
+    verdict = judgement.anomaly ^ int(expected.verdict[at])
+    alarm = (device ^ host for device, host, _ in _alarm(judgement, expected, at))
     return {
-        "features": _bits(features ^ expected.features[number]),
-        "score": ((judgement.score ^ int(expected.score[number])) & 0xFFFFFFFF).bit_count(),
-        "verdict": verdict.bit_count() + _bits(judgement.mean ^ expected.mean[number]),
+        "features": _bits(features ^ expected.features[at]),
+        "score": ((judgement.score ^ int(expected.score[at])) & 0xFFFFFFFF).bit_count(),
+        "verdict": verdict.bit_count() + _bits(judgement.mean ^ expected.mean[at]),
+        "alarm": sum((value & 0xFFFF).bit_count() for value in alarm),
     }
+
+
+def _alarm(judgement: Judgement, expected: Watched, at: int) -> list[tuple[int, int, str]]:
+    """(device, host, name) of each value of the stage alarm."""
+    return [(getattr(judgement, name), int(getattr(expected, name)[at]), name) for name in ALARM_VALUES]
 
 
 def _bits(values: NDArray[np.int16]) -> int:
     return int(np.bitwise_count(values.view(np.uint16)).sum())
 
 
-def _direct(judgement: Judgement, expected: Results, number: int, core: Core) -> Difference:
+def _direct(judgement: Judgement, expected: Watched, at: int, number: int, core: Core) -> Difference:
     """The first difference as far as the device's events show it."""
     assert judgement.features is not None
     pairs = [
         *(("features", i, int(device), int(host), f"feature {name}") for i, (device, host, name) in enumerate(
-            zip(judgement.features, expected.features[number], core.spec.feature_names, strict=True))),
-        ("score", 0, judgement.score, int(expected.score[number]), "score"),
-        ("verdict", 0, judgement.anomaly, int(expected.verdict[number]), "verdict"),
+            zip(judgement.features, expected.features[at], core.spec.feature_names, strict=True))),
+        ("score", 0, judgement.score, int(expected.score[at]), "score"),
+        ("verdict", 0, judgement.anomaly, int(expected.verdict[at]), "verdict"),
         *(("verdict", i + 1, int(device), int(host), f"mean of channel {i}") for i, (device, host) in enumerate(
-            zip(judgement.mean, expected.mean[number], strict=True))),
+            zip(judgement.mean, expected.mean[at], strict=True))),
+        *(("alarm", i, device, host, name) for i, (device, host, name) in enumerate(_alarm(judgement, expected, at))),
     ]  # fmt: skip
     stage, index, device, host, what = next(pair for pair in pairs if pair[2] != pair[3])
     return Difference(number, stage, 0, index, device, host, what)

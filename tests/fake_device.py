@@ -22,7 +22,7 @@ def info_of(detector: Detector, **changes: object) -> Info:
     spec = detector.spec
     honest = Info(
         protocol=PROTOCOL_VERSION, arithmetic=ARITHMETIC_VERSION, interface=INTERFACE_VERSION, body_max=256, credits=2,
-        features=spec.features, status=0, flags=detector.flags, channels=spec.channels, mode=0, reserved=0,
+        features=spec.features, status=0, flags=detector.flags, channels=spec.channels, mode=0, state=1, storage=0,
         spec=spec.digest, model=detector.model.digest, detector=detector.digest, firmware="0", board="fake",
         serial="0", revision=0, rate_mhz=spec.rate_mhz, window=spec.window, hop=spec.hop, tick_hz=1, lost=0, broken=0,
     )  # fmt: skip
@@ -45,7 +45,7 @@ def replying(info: Info, on_samples: Answers) -> Answers:
 
 
 def verdict(window: int, first: int, channels: int, tail: bytes) -> bytes:
-    return Verdict(window, first, 0, 0, 0, 0, channels, 0, tail=tail).pack()
+    return Verdict(window, first, 0, 0, 0, 0, channels, 1, 0, 0, 0, 0, 0, tail=tail).pack()
 
 
 def event(seq: int, kind: int, body: bytes) -> Packet:

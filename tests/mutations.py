@@ -5,7 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from cyberhans.messages import Capture, Credit, Nak, Request, Samples, Start, Taken, Trace, Verdict
+from cyberhans.messages import (
+    STOP,
+    UNDO,
+    Capture,
+    Credit,
+    Nak,
+    Rebaseline,
+    Request,
+    Samples,
+    Start,
+    Taken,
+    Trace,
+    Verdict,
+)
 from cyberhans.protocol import LARGEST_BODY, Packet
 
 EDGES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -17,7 +30,7 @@ def corpus(rng: random.Random, count: int, channels: int, files: tuple[str, ...]
     """`count` times bytes for the wire, each with a zero at the end. FILE names no folder but the current one."""
     index = 0
     for _ in range(count):
-        kind = rng.choice((*Request, Request.SAMPLES, Request.SAMPLES, Request.START))
+        kind = rng.choice((*Request, Request.SAMPLES, Request.SAMPLES, Request.START, Request.CREDIT))
         body = _body(rng, kind, index, channels, files)
         if kind == Request.START:
             index = 0
@@ -48,6 +61,8 @@ def _body(rng: random.Random, kind: int, index: int, channels: int, files: tuple
             return Capture(rng.randrange(3), rate, frames, until, rng.randrange(channels + 2), 0, 0).pack()
         case Request.CREDIT:
             return Credit(rng.randrange(3), rng.choice((1, 5_000, *EDGES))).pack()
+        case Request.REBASELINE:
+            return Rebaseline(rng.randrange(1, 2**32), rng.choice((UNDO, STOP, 2, 3, 4096, 4097)), 0).pack()
         case Request.FILE:
             return rng.choice(files).encode() + b"\0"
     return b""
@@ -101,5 +116,5 @@ def answers(rng: random.Random, channels: int) -> list[Packet]:
     return [
         Packet(0x80, rng.randrange(256), Nak(rng.randrange(8), rng.randrange(8), 0, rng.randrange(2**31)).pack()),
         Packet(0x83, rng.randrange(256), Taken(rng.randrange(2**32), 0, 2, 0).pack()),
-        Packet(0xC0, rng.randrange(256), Verdict(0, 0, 1, 2, 0, 0, channels, 0, tail=mean).pack()),
+        Packet(0xC0, rng.randrange(256), Verdict(0, 0, 1, 2, 0, 0, channels, 1, 0, 0, 0, 0, 0, tail=mean).pack()),
     ]

@@ -16,10 +16,12 @@ from counts import full
 from fake_device import verdict
 from proxy import FAULTS, Proxy, proxy
 from small_detector import noise, small_image
+from watched import script, watched_detector
 
 from cyberhans import device as device_room
 from cyberhans import exchange as exchange_room
 from cyberhans.boards import board
+from cyberhans.build import build
 from cyberhans.detector import Detector
 from cyberhans.device import open_device
 from cyberhans.emulator import Emulator
@@ -89,6 +91,20 @@ def test_a_line_with_all_faults_gives_all_bits(running: Emulator, seed: int, rec
     record_property("total bad line: windows with all bits right", WINDOWS)
     record_property("total bad line: packets", done["packets"])
     record_property("total bad line: faults", done.total() - done["packets"])
+
+
+def test_states_begin_anew_where_a_window_was_lost_and_are_foretold_so(tmp_path: Path) -> None:
+    """Windows in which the state depends on those before, over a line that loses one event in twenty."""
+    detector = watched_detector(tmp_path / "detector")
+    image = build(detector.folder, "native", tmp_path / "out").image
+    made = script([("healthy", 20), ("worn", 40), ("healthy", 30), ("tilted", 20), ("worn", 40)])
+    begun = set()
+    with Emulator(board("native"), image) as emulator, proxy(emulator.url, to_host={"drop": 0.05}, seed=1) as line:
+        assert through(line, made, detector=detector) is None
+        line.to_host.rates = {"drop": 0.05}
+        with open_device(line.url) as device:
+            begun = {judged.begun for judged in device.replay(made)}
+    assert len(begun) > 2
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.3])

@@ -33,6 +33,7 @@ def saved(folder: Path, **changes: object) -> Path:
         ("native", Player()),
         ("native,play=a b.wav", Player(Path("a b.wav"))),
         ("native,play=with, comma,or two.wav,jitter=1e-3", Player(Path("with, comma,or two.wav"), jitter=0.001)),
+        ("native,store=a, b,jitter=0", Player(store=Path("a, b"))),
         ("native,play=~/worn.wav", Player(Path.home() / "worn.wav")),
         (
             "native,clock_error=-0.04,serial_number=00000000000000a1",
@@ -52,7 +53,7 @@ def test_a_text_names_a_board_and_what_it_plays(text: str, player: Player) -> No
         ("native,pley=x.wav", "board:native has no setting 'pley': did you mean play?"),
         (
             "native,x=1",
-            "board:native has no setting 'x': choose play, clock_error, jitter, serial_number",
+            "board:native has no setting 'x': choose play, clock_error, jitter, serial_number, store",
         ),
         ("native,jitter=fast", "jitter=fast: must be a number from 0 to 1"),
         ("native,jitter=nan", "jitter=nan: must be a number from 0 to 1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -48,6 +49,10 @@ def test_ours_tells_what_it_is(running: Emulator) -> None:
     device = told["device"]
     assert (device["board"], device["serial"], device["mode"]) == ("native", "0" * 16, "run")
     assert (device["sensor"], device["channels"]) == ("waveform", 3)
+    assert device["state"] in ("normal", "suspicious", "alarm") and (device["revision"], device["storage"]) == (
+        0,
+        "none",
+    )
     assert (device["detector"], device["rate_hz"]) == (detector.digest.hex(), detector.spec.rate_mhz / 1000)
 
 
@@ -60,12 +65,12 @@ def test_verdicts_since_it_was_switched_on_are_told(running: Emulator) -> None:
 
 def test_a_device_may_say_anything(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Control signs in its texts, a mode and a verdict that there are not: told all the same, on one line."""
-    info = replace(info_of(small_image()[0]), board="\x1b[2Jevil\n", mode=77)
+    info = replace(info_of(small_image()[0]), board="\x1b[2Jevil\n", mode=77, state=78, storage=79)
     found = Found(Port(silent, vid=1), info, verdicts=Verdicts(3, 0, 1, 2, tail=b"\0\0"))
     monkeypatch.setattr(serial_port, "serial_ports", lambda: [found.port])
     monkeypatch.setattr(room, "probe", lambda ports: [found for _ in ports])
     _, line = cyberhans("devices").out.splitlines()
-    assert "?[2Jevil?" in line and "77" in line and "3, last -" in line
+    assert "?[2Jevil?" in line and "77" in line and "78" in line and "3, last -" in line
 
 
 def test_firmware_without_a_detector_says_so() -> None:
@@ -129,8 +134,9 @@ def test_the_verb_asks_usb_ports_and_the_others_only_if_told(
     head, first, second = cyberhans("devices").out.splitlines()
     assert first.split()[:3] == [running.url, "1209:0001", "CH-0001"]
     assert small_image()[0].digest.hex()[:8] in first and "20000 Hz" in first and "run" in first
+    assert "revision 0" in first and re.search(r"normal|suspicious|alarm", first)
     assert second.endswith("ttyS0: not USB: not asked (--all asks it)")
-    assert len(head.split()) == 8
+    assert len(head.split()) == 10
 
 
 def test_no_port_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def test_a_body_that_is_too_short_is_an_error_and_a_longer_one_is_not(message: t
 
 
 def test_signed_fields_keep_their_sign() -> None:
-    sent = Verdict(1, 2, -3, -(2**31), 1, 0, 3, 0)
+    sent = Verdict(1, 2, -3, -(2**31), 1, 0, 3, 2, 4, 1, 0, 30, -30)
     assert Verdict.unpack(sent.pack()) == sent
     assert sent.pack()[8:12] == b"\xfd\xff\xff\xff"
 

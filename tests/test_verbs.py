@@ -119,7 +119,8 @@ def test_verify_tells_json_and_exits_0() -> None:
     outcome = cyberhans("verify", trained()[0], TEST, "--device", "board:native", "--image", image(), "--json")
     row = told(outcome)
     assert outcome.code == 0
-    assert row["differing_bits"] == {"features": 0, "score": 0, "verdict": 0} and row["first_difference"] is None
+    assert row["differing_bits"] == {"features": 0, "score": 0, "verdict": 0, "alarm": 0}
+    assert row["first_difference"] is None
     assert row["windows"] == 50 and row["instructions_per_window"] is None
 
 

@@ -15,7 +15,6 @@ from small_detector import noise, small_detector, small_image, small_spec
 from cyberhans import verify as verify_room
 from cyberhans.boards import board
 from cyberhans.build import build
-from cyberhans.core import Results
 from cyberhans.dataset import load_protocol
 from cyberhans.device import Device, open_device
 from cyberhans.emulator import Emulator
@@ -26,12 +25,14 @@ from cyberhans.protocol import Packet
 from cyberhans.recording import Recording
 from cyberhans.spec import Family, Frame, Spec, design
 from cyberhans.verify import adversarial_windows, gather_windows, verify, verify_on
+from cyberhans.watch import Watched
 
 BOARDS = [
     "native",
     *(pytest.param(name, marks=pytest.mark.emulator) for name in ("netduinoplus2", "microbit", "virt-rv32imac")),
 ]
-NO_BITS = {"features": 0, "score": 0, "verdict": 0}
+NO_BITS = {"features": 0, "score": 0, "verdict": 0, "alarm": 0}
+RUNNING = tuple(f", running: {state}\r\n" for state in ("normal", "suspicious", "alarm"))
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -87,7 +88,7 @@ def test_json_says_all_of_it(tmp_path: Path) -> None:
         "device": "board:native", "windows": 2, "differing_bits": NO_BITS, "first_difference": None,
         "instructions_per_window": None, "alarms": int((score > detector.threshold).sum()),
         "highest_score": max(score) / 65536, "threshold": detector.threshold / 65536,
-        "uncalibrated": True, "warnings": detector.warnings,
+        "states": {"learning": 2}, "uncalibrated": True, "warnings": detector.warnings,
     }  # fmt: skip
     assert told["warnings"]
 
@@ -175,9 +176,9 @@ def lie(bend: dict[int, dict[str, object]]) -> verify_room.Verification:
         return verify(detector, noise(detector.spec, 4), Liar(device, bend))  # type: ignore[arg-type]
 
 
-def truth() -> Results:
+def truth() -> Watched:
     detector = small_image()[0]
-    return detector.core().run(noise(detector.spec, 4))
+    return detector.core().watch().run(noise(detector.spec, 4))
 
 
 def test_each_differing_bit_is_counted() -> None:
@@ -187,8 +188,10 @@ def test_each_differing_bit_is_counted() -> None:
     features[9] ^= -32768
     mean[1] ^= 1
     score, anomaly = int(right.score[2]) ^ 0b1111, 1 - int(right.verdict[2])
-    outcome = lie({2: {"features": features, "score": score, "anomaly": anomaly, "mean": mean}})
-    assert outcome.differing_bits == {"features": 3, "score": 4, "verdict": 2}
+    alarm = {"state": int(right.state[2]) ^ 1, "votes": int(right.votes[2]) ^ 6, "reasons": int(right.reasons[2]) ^ 128,
+             "change": int(right.change[2]) ^ 7, "rise": ~int(right.rise[2])}  # fmt: skip
+    outcome = lie({2: {"features": features, "score": score, "anomaly": anomaly, "mean": mean, **alarm}})
+    assert outcome.differing_bits == {"features": 3, "score": 4, "verdict": 2, "alarm": 1 + 2 + 1 + 3 + 16}
     assert not outcome.equal
 
 
@@ -212,6 +215,15 @@ def test_alarms_and_the_highest_score_tell_whether_the_recording_is_anomalous() 
     assert outcome.alarms == np.count_nonzero(score > detector.threshold)
     assert 0 < outcome.alarms < 20
     assert outcome.highest_score == score.max() / 65536 > outcome.threshold == detector.threshold / 65536
+
+
+@pytest.mark.parametrize("name", ["state", "votes", "reasons", "change", "rise"])
+def test_another_state_is_told_by_its_value(name: str) -> None:
+    host = int(getattr(truth(), name)[2])
+    first = lie({2: {name: host ^ 3}}).first_difference
+    assert first and (first.window, first.stage, first.what) == (2, "alarm", name)
+    assert (first.device, first.host) == (host ^ 3, host)
+    assert first.to_dict()["host_hex"] == f"0x{host % 2**16:0{4 if name in ('change', 'rise') else 2}x}"
 
 
 @pytest.mark.parametrize("bend", [{"threshold": 5}, {"flags": 1}])
@@ -248,18 +260,18 @@ def test_after_all_a_device_watches_its_machine_again() -> None:
     windows = noise(detector.spec, 3)
     with Emulator(board("native"), image) as running:
         verify_on(running.url, detector, windows)
-        assert banner(running.url).endswith(", running\r\n")
+        assert banner(running.url).endswith(RUNNING)
         with open_device(running.url) as device:
             assert not verify(detector, windows, Liar(device, {1: {"score": 0}})).equal  # type: ignore[arg-type]
-        assert banner(running.url).endswith(", running\r\n")
+        assert banner(running.url).endswith(RUNNING)
         with open_device(running.url) as device, pytest.raises(CyberHansError):
             verify(detector, windows, Liar(device, {1: {"flags": 1}}))  # type: ignore[arg-type]
-        assert banner(running.url).endswith(", running\r\n")
+        assert banner(running.url).endswith(RUNNING)
         with open_device(running.url) as device:
             device.start()
             device._line.write(Packet(Request.SAMPLES, 1, bytes(200)).encode()[:-50])
             device.leave()
-        assert banner(running.url).endswith(", running\r\n")
+        assert banner(running.url).endswith(RUNNING)
 
 
 def test_missing_and_extra_verdicts_are_errors() -> None:

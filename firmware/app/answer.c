@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "detector.h"
+#include "kept.h"
 #include "messages.h"
 #include "port.h"
 #include "stream.h"
@@ -44,7 +45,10 @@ static void answer_info(const struct link_packet *packet)
         .flags = MODEL.flags,
         .channels = SPEC.channels,
         .mode = stream_state()->mode,
+        .state = kept_state()->state,
+        .storage = kept_state()->storage,
         .firmware = FIRMWARE_VERSION,
+        .revision = kept_state()->revision,
         .rate_mhz = SPEC.rate_mhz,
         .window = SPEC.window,
         .hop = SPEC.hop,
@@ -203,6 +207,35 @@ static void answer_verdicts(const struct link_packet *packet)
     link_send(REQUEST_VERDICTS | MESSAGE_REPLY, packet->seq, &told, sizeof told, tail, (size_t)told.count * told.size);
 }
 
+/* Of a capture the core knows nothing: its ring lies in the core's memory. */
+static void answer_baseline(const struct link_packet *packet, int core)
+{
+    struct message_baseline told;
+
+    if (stream_state()->mode == MODE_CAPTURE) {
+        answer_refuse(packet, REFUSAL_MODE, 0);
+        return;
+    }
+    core = core == HANS_OK ? stream_baseline(&told) : core;
+    if (core == HANS_OK) {
+        answer_reply(packet, &told, sizeof told);
+    } else {
+        answer_refuse(packet, REFUSAL_BASELINE, core);
+    }
+}
+
+static void answer_rebaseline(const struct link_packet *packet)
+{
+    struct message_rebaseline wanted;
+
+    if (packet->size < sizeof wanted) {
+        answer_refuse(packet, REFUSAL_LENGTH, 0);
+        return;
+    }
+    memcpy(&wanted, packet->body, sizeof wanted);
+    answer_baseline(packet, stream_state()->mode == MODE_CAPTURE ? HANS_OK : stream_rebaseline(&wanted));
+}
+
 void answer(const struct link_packet *packet)
 {
     switch (packet->type) {
@@ -229,6 +262,12 @@ void answer(const struct link_packet *packet)
         break;
     case REQUEST_VERDICTS:
         answer_verdicts(packet);
+        break;
+    case REQUEST_REBASELINE:
+        answer_rebaseline(packet);
+        break;
+    case REQUEST_BASELINE:
+        answer_baseline(packet, HANS_OK);
         break;
     case REQUEST_SENSOR:
         answer_sensor(packet);

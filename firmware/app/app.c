@@ -5,6 +5,7 @@
 #include "answer.h"
 #include "capture.h"
 #include "detector.h"
+#include "kept.h"
 #include "link.h"
 #include "port.h"
 #include "source.h"
@@ -46,6 +47,23 @@ static const char *doing(void)
     return stream->mode == MODE_RUN ? "running" : "host mode";
 }
 
+static void say_alarm(void)
+{
+    static const char *const words[] = {"learning", "normal", "suspicious", "alarm", "idle", "moved", "fault"};
+    const struct kept *kept = kept_state();
+
+    if (!HANS_DETECTOR_MODEL.alarm) {
+        return;
+    }
+    say(": ");
+    say(words[kept->state]);
+    if (kept->storage == STORAGE_REFUSED) {
+        say(" (what was stored is damaged or another detector's)");
+    } else if (kept->storage == STORAGE_FAILED) {
+        say(" (storing fails)");
+    }
+}
+
 /* One line for a person at a terminal. The zero at its end keeps it apart from the next packet. */
 static void greet(void)
 {
@@ -60,6 +78,9 @@ static void greet(void)
     say_digest(HANS_DETECTOR_MODEL.detector);
     say(HANS_DETECTOR_MODEL.flags & HANS_UNCALIBRATED ? " (uncalibrated), " : ", ");
     say(doing());
+    if (stream_state()->mode == MODE_RUN && stream_state()->status == HANS_OK) {
+        say_alarm();
+    }
     port_write((const uint8_t *)"\r\n", 3);
 }
 

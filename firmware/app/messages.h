@@ -4,10 +4,12 @@
 
 #include <stdint.h>
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 #define MESSAGE_REPLY 0x80u
 #define MESSAGE_NAK 0x80u
 #define DUMP_BYTES 128
+#define REBASELINE_UNDO 0
+#define REBASELINE_STOP 1
 
 enum request {
     REQUEST_INFO = 0x01,
@@ -21,6 +23,8 @@ enum request {
     REQUEST_CAPTURE = 0x09,
     REQUEST_CREDIT = 0x0B,
     REQUEST_VERDICTS = 0x0C,
+    REQUEST_REBASELINE = 0x0E,
+    REQUEST_BASELINE = 0x0F,
 };
 enum event {
     EVENT_VERDICT = 0xC0,
@@ -37,11 +41,19 @@ enum refusal {
     REFUSAL_CORE = 0x06,
     REFUSAL_RATE = 0x07,
     REFUSAL_CHANNELS = 0x08,
+    REFUSAL_BASELINE = 0x09,
 };
 enum mode {
     MODE_RUN = 0x00,
     MODE_HOST = 0x01,
     MODE_CAPTURE = 0x02,
+};
+enum storage {
+    STORAGE_NONE = 0x00,
+    STORAGE_EMPTY = 0x01,
+    STORAGE_RESUMED = 0x02,
+    STORAGE_REFUSED = 0x03,
+    STORAGE_FAILED = 0x04,
 };
 enum option {
     OPTION_FEATURES = 0x01,
@@ -59,7 +71,8 @@ struct message_info {
     uint16_t flags;
     uint8_t channels;
     uint8_t mode;
-    uint16_t reserved;
+    uint8_t state;
+    uint8_t storage;
     uint8_t spec[16];
     uint8_t model[16];
     uint8_t detector[16];
@@ -110,6 +123,7 @@ struct message_traced {
     uint32_t features;
     uint32_t score;
     uint32_t verdict;
+    uint32_t alarm;
     uint32_t before;
     uint32_t done;
     uint32_t call;
@@ -118,7 +132,7 @@ struct message_traced {
     uint8_t reserved;
     uint32_t window;
 };
-typedef char message_traced_size[sizeof(struct message_traced) == 44 ? 1 : -1];
+typedef char message_traced_size[sizeof(struct message_traced) == 48 ? 1 : -1];
 
 struct message_replayed {
     uint32_t frames;
@@ -183,6 +197,26 @@ struct message_verdicts {
 };
 typedef char message_verdicts_size[sizeof(struct message_verdicts) == 12 ? 1 : -1];
 
+struct message_rebaseline {
+    uint32_t token;
+    uint16_t windows;
+    uint16_t reserved;
+};
+typedef char message_rebaseline_size[sizeof(struct message_rebaseline) == 8 ? 1 : -1];
+
+struct message_baseline {
+    uint32_t token;
+    uint32_t revision;
+    uint16_t gathered;
+    uint16_t wanted;
+    uint16_t change;
+    uint16_t reach;
+    uint8_t outcome;
+    uint8_t state;
+    uint16_t reserved;
+};
+typedef char message_baseline_size[sizeof(struct message_baseline) == 20 ? 1 : -1];
+
 struct message_nak {
     uint8_t request;
     uint8_t code;
@@ -199,9 +233,14 @@ struct message_verdict {
     uint8_t anomaly;
     uint8_t flags;
     uint8_t channels;
-    uint8_t reserved;
+    uint8_t state;
+    uint8_t votes;
+    uint8_t reasons;
+    uint16_t reserved;
+    int16_t change;
+    int16_t rise;
 };
-typedef char message_verdict_size[sizeof(struct message_verdict) == 20 ? 1 : -1];
+typedef char message_verdict_size[sizeof(struct message_verdict) == 28 ? 1 : -1];
 
 struct message_features {
     uint32_t window;

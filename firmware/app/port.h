@@ -53,4 +53,13 @@ long port_file_read(int file, void *bytes, size_t size);
 
 void port_file_close(int file);
 
+/* One record that outlives a reset: at power-on up to `size` bytes of what was written last, and how many there are in
+ * all, 0 before the first; or < 0 where the port has no storage, or cannot read it. */
+long port_store_read(void *bytes, size_t size);
+
+/* Put `size` bytes in its place. Whatever happens meanwhile, a reader finds all of the new record or all of the one
+ * before. Returns 0, or < 0 where the port has no storage or it fails. It may take its time: nothing waits but samples,
+ * which the source must hold back. */
+int port_store_write(const void *bytes, size_t size);
+
 #endif

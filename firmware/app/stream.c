@@ -2,6 +2,7 @@
 
 #include "capture.h"
 #include "detector.h"
+#include "kept.h"
 #include "link.h"
 #include "messages.h"
 #include "port.h"
@@ -18,6 +19,7 @@ static union {
 } work;
 static struct hans hans;
 static struct stream stream;
+static uint8_t last_state; /* enum hans_state: of the stream's last window */
 
 static void send_features(uint32_t window)
 {
@@ -45,6 +47,11 @@ static void send_window(const struct hans_verdict *verdict)
         .anomaly = verdict->anomaly,
         .flags = verdict->flags,
         .channels = SPEC.channels,
+        .state = verdict->state,
+        .votes = verdict->votes,
+        .reasons = verdict->reasons,
+        .change = verdict->change,
+        .rise = verdict->rise,
     };
     struct message_costs costs = {.window = window};
 
@@ -52,7 +59,9 @@ static void send_window(const struct hans_verdict *verdict)
     const int sent = stream.mode != MODE_RUN || link_room();
 
     watch_window(&hans, &costs);
+    last_state = verdict->state;
     if (stream.mode == MODE_RUN) {
+        kept_window(&hans, stream.token, verdict);
         verdicts_keep(&head, verdict->mean, mean_size, sent);
     }
     if (sent) {
@@ -92,14 +101,36 @@ int stream_take(const int16_t *samples, size_t count)
     return stream.status;
 }
 
-int stream_begin(enum mode mode, uint32_t options, uint32_t window)
+/* End what goes on; what the alarm logic remembers of run mode is kept. */
+static void leave(void)
 {
     capture_stop();
+    if (stream.mode == MODE_RUN && stream.status == HANS_OK) {
+        kept_put(&hans, stream.token);
+    }
+}
+
+/* What the alarm logic begins with in this mode. Gives the token that goes with it. */
+static uint32_t remember(enum mode mode)
+{
+    if (mode == MODE_RUN) {
+        last_state = kept_state()->state;
+        return kept_back(&hans);
+    }
+    hans_reset(&hans, HANS_AS_BUILT);
+    last_state = HANS_STATE_NORMAL;
+    return 0;
+}
+
+int stream_begin(enum mode mode, uint32_t options, uint32_t window)
+{
+    leave();
     if (stream.status != HANS_OK) {
         stream.mode = MODE_RUN; /* which does nothing then */
         return stream.status;
     }
     stream = (struct stream){.mode = (uint8_t)mode, .options = options, .window = window, .next = window * SPEC.hop};
+    stream.token = remember(mode);
     watch_start(&hans, mode, options, window);
     if (mode == MODE_RUN) {
         verdicts_forget();
@@ -114,13 +145,72 @@ void stream_init(void)
     if (HANS_DETECTOR_MODEL.magic) { /* a slot without a detector is all zeros (firmware/blank) */
         stream.status = (int16_t)hans_init(&hans, &SPEC, &HANS_DETECTOR_MODEL, work.core, sizeof work.core);
     }
+    if (stream.status == HANS_OK) {
+        stream.token = kept_load(&hans);
+    }
     stream_begin(MODE_RUN, 0, 0);
 }
 
 void stream_capture(const struct message_capture *wanted)
 {
+    leave();
     stream.mode = MODE_CAPTURE;
     capture_begin(wanted, work.ring, sizeof work);
+}
+
+static int rebaseline(uint16_t windows)
+{
+    struct hans_baseline now;
+    int core;
+
+    if (windows == REBASELINE_UNDO) {
+        return hans_undo(&hans);
+    }
+    if (windows != REBASELINE_STOP) {
+        return hans_rebaseline(&hans, windows);
+    }
+    core = hans_baseline(&hans, &now);
+    return core == HANS_OK && now.outcome == HANS_UNDER_WAY ? hans_undo(&hans) : core;
+}
+
+int stream_rebaseline(const struct message_rebaseline *wanted)
+{
+    int core = HANS_OK;
+
+    if (stream.status != HANS_OK) {
+        return stream.status;
+    }
+    if (wanted->token != stream.token) {
+        core = rebaseline(wanted->windows);
+    }
+    if (core != HANS_OK) {
+        return core;
+    }
+    stream.token = wanted->token;
+    if (stream.mode == MODE_RUN) {
+        kept_baseline(&hans, stream.token);
+    }
+    return HANS_OK;
+}
+
+int stream_baseline(struct message_baseline *told)
+{
+    struct hans_baseline found;
+    const int core = stream.status != HANS_OK ? stream.status : hans_baseline(&hans, &found);
+
+    if (core == HANS_OK) {
+        *told = (struct message_baseline){
+            .token = stream.token,
+            .revision = found.revision,
+            .gathered = found.gathered,
+            .wanted = found.wanted,
+            .change = found.change,
+            .reach = HANS_DETECTOR_MODEL.alarm->reach,
+            .outcome = found.outcome,
+            .state = last_state,
+        };
+    }
+    return core;
 }
 
 size_t stream_work_size(void)

@@ -27,8 +27,10 @@ static uint32_t *stage_crc(enum hans_stage stage)
         return &traced.features;
     case HANS_SCORE:
         return &traced.score;
-    default:
+    case HANS_VERDICT:
         return &traced.verdict;
+    default:
+        return &traced.alarm;
     }
 }
 
@@ -49,7 +51,7 @@ static void tap(void *context, enum hans_stage stage, const void *data, size_t s
 {
     (void)context;
     ticks[stage] += port_ticks() - mark;
-    if (tracing && stage != HANS_ALARM) {
+    if (tracing) {
         uint32_t *crc = stage_crc(stage);
         if (stage == (enum hans_stage)traced.stage) {
             look_closely(*crc, data, size);
@@ -100,7 +102,7 @@ void watch_window(struct hans *hans, struct message_costs *costs)
     costs->spectrum = ticks[HANS_SPECTRUM];
     costs->bands = ticks[HANS_BANDS];
     costs->features = ticks[HANS_FEATURES];
-    costs->score = ticks[HANS_SCORE] + ticks[HANS_VERDICT];
+    costs->score = ticks[HANS_SCORE] + ticks[HANS_VERDICT] + ticks[HANS_ALARM];
     memset(ticks, 0, sizeof ticks);
     if (tracing) {
         traced.done = 1;

@@ -5,6 +5,7 @@
 #include "hans.h"
 
 #define HANS_DETECTOR_WORDS 1
+#define HANS_DETECTOR_MEMORY_WORDS 1
 
 extern const struct hans_spec hans_blank_spec;
 #define HANS_DETECTOR_SPEC hans_blank_spec

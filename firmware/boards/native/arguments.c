@@ -39,6 +39,7 @@ static const struct option options[] = {
     {"--unit", TEXT, &given.unit, 0, 0, "a unit", 1},
     {"--full-scale", COUNT, &given.full_scale, 1, 32767, "1 to 32767", 1},
     {"--name", TEXT, &given.name, 0, 0, "a name", 1},
+    {"--store", TEXT, &given.store, 0, 0, "a file", 0},
     {"--clock-error", REAL, &given.clock_error, -0.5, 0.5, "a share, -0.5 to 0.5", 0},
     {"--jitter", REAL, &given.jitter, 0, 1, "seconds, 0 to 1", 0},
     {"--serial-number", SERIAL, given.serial, 0, 0, "16 hexadecimal digits", 0},

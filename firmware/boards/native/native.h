@@ -16,6 +16,7 @@ struct arguments {
     uint32_t scale_numerator;
     uint32_t scale_denominator;
     uint32_t full_scale;
+    const char *store; /* a file for the state that outlives this process; NULL: none */
     double clock_error; /* the sample clock runs at the rate * (1 + clock_error) of port_ticks */
     double jitter;      /* seconds */
     char serial[17];

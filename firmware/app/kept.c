@@ -1,0 +1,140 @@
+#include "kept.h"
+
+#include <string.h>
+
+#include "detector.h"
+#include "port.h"
+
+#define SPEC HANS_DETECTOR_SPEC
+
+/* As it is stored. */
+static struct {
+    uint64_t memory[HANS_DETECTOR_MEMORY_WORDS]; /* what hans_save gave */
+    uint64_t token;
+} record;
+static uint8_t holds; /* something, since hans_save gave it */
+static struct kept told;
+static uint8_t begun;            /* enum storage, as it was found at power-on */
+static uint8_t alarmed, changed; /* since the last write: an alarm is on; the state is another one */
+static uint32_t written;         /* revision that was written last */
+static uint32_t windows;         /* since the last write */
+
+static struct hans_baseline baseline_of(const struct hans *hans)
+{
+    struct hans_baseline found = {0};
+
+    hans_baseline(hans, &found); /* a model without alarm settings leaves it as it is */
+    return found;
+}
+
+/* What there is to remember into the record. */
+static void copy(struct hans *hans, uint32_t token)
+{
+    size_t size;
+    const void *memory = hans_save(hans, &size);
+
+    holds = memory && size <= sizeof record.memory;
+    if (holds) {
+        memcpy(record.memory, memory, size);
+        record.token = token;
+    }
+}
+
+static int resume(struct hans *hans)
+{
+    size_t size;
+
+    return hans_save(hans, &size) && hans_resume(hans, record.memory, size) == HANS_OK;
+}
+
+/* What of it was written last, or stored at power-on. */
+static void note_stored(const struct hans *hans)
+{
+    const struct hans_baseline now = baseline_of(hans);
+
+    alarmed = now.alarmed;
+    written = told.revision = now.revision;
+    windows = changed = 0;
+}
+
+static void store(struct hans *hans, uint32_t token)
+{
+    copy(hans, token);
+    if (holds) {
+        told.storage = port_store_write(&record, sizeof record) < 0 ? STORAGE_FAILED : begun;
+        note_stored(hans);
+    }
+}
+
+static int passed(uint32_t seconds)
+{
+    return (uint64_t)windows * SPEC.hop * 1000 >= (uint64_t)seconds * SPEC.rate_mhz;
+}
+
+/* Write what a reset must not take away; and seldom the rest, for storage wears out. */
+static void consider(struct hans *hans, uint32_t token)
+{
+    const struct hans_baseline now = baseline_of(hans);
+
+    told.revision = now.revision;
+    if (begun == STORAGE_NONE) {
+        return;
+    }
+    if (now.alarmed != alarmed || now.revision != written || passed(changed ? STORE_SOON_S : STORE_LATER_S)) {
+        store(hans, token);
+    }
+}
+
+uint32_t kept_load(struct hans *hans)
+{
+    const long size = port_store_read(&record, sizeof record);
+
+    begun = STORAGE_NONE;
+    if (size == 0) {
+        begun = STORAGE_EMPTY;
+    } else if (size > 0) {
+        begun = size == sizeof record && resume(hans) ? STORAGE_RESUMED : STORAGE_REFUSED;
+    }
+    told.storage = begun;
+    note_stored(hans);
+    told.state = HANS_DETECTOR_MODEL.flags & HANS_UNCALIBRATED ? HANS_STATE_LEARNING : HANS_STATE_NORMAL;
+    if (alarmed) {
+        told.state = HANS_STATE_ALARM;
+    }
+    return begun == STORAGE_RESUMED ? (uint32_t)record.token : 0;
+}
+
+void kept_put(struct hans *hans, uint32_t token)
+{
+    changed |= windows > 0;
+    consider(hans, token);
+    copy(hans, token);
+}
+
+uint32_t kept_back(struct hans *hans)
+{
+    if (!holds || !resume(hans)) {
+        hans_reset(hans, HANS_AS_BUILT);
+        return 0;
+    }
+    return (uint32_t)record.token;
+}
+
+void kept_window(struct hans *hans, uint32_t token, const struct hans_verdict *verdict)
+{
+    windows++;
+    changed |= verdict->state != told.state;
+    told.state = verdict->state;
+    consider(hans, token);
+}
+
+void kept_baseline(struct hans *hans, uint32_t token)
+{
+    changed = 1;
+    consider(hans, token);
+}
+
+const struct kept *kept_state(void)
+{
+    return &told;
+}
