@@ -31,14 +31,15 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "emlearn")
 def train(
     recordings: Sequence[Recording], *, kind: str = "autoencoder", spec: Spec, false_alarm_rate: float,
     seed: int = 0, uncalibrated: bool = False, method: str | None = None, dtype: str | None = None,
-    accept: str = "",
+    accept: str = "", share: float = 1.0,
 ) -> Detector:  # fmt: skip
     """A detector of what these recordings have in common. Write it with its save().
 
     recordings: of normal behaviour. One labelled anomaly is an error; one without a label is taken at the user's word.
     false_alarm_rate: per window, above 0 and up to 0.5; too few windows for it are an error unless `uncalibrated`.
     accept: why recordings that failed (quality.verdict) may be learnt from all the same; kept in the provenance.
-    seed: 0 to 2^24. Same recordings, Spec and seed give the same bytes. method, dtype: see emit().
+    share: of the kind's own size, one of detectors.SHARES. seed: 0 to 2^24. Same recordings, Spec and seed give the
+    same bytes. method, dtype: see emit().
     """
     _check(recordings, seed)
     reasons = [verdict(recording) for recording in recordings]
@@ -50,9 +51,10 @@ def train(
         raise too_few(sum(counts), false_alarm_rate, spec.hop / spec.rate_hz)
     core = Core(spec)
     features = np.concatenate([core.features(part) for part in windows])
-    left_out = left_out_scores(kind, features, np.repeat(_files(recordings), counts), seed)
+    left_out = left_out_scores(kind, features, np.repeat(_files(recordings), counts), seed, share)
     threshold = threshold_for(left_out, false_alarm_rate)
-    fitted = detectors.fit(kind, features, seed)
+    fitted = detectors.fit(kind, features, seed, share)
+    sized = {} if share == 1.0 else {"share": share}
     model, guard = emit(fitted, features, method=method, dtype=dtype)
     chosen = np.linspace(0, sum(counts) - 1, min(GOLDEN_WINDOWS, sum(counts))).astype(int)
     detector = Detector(
@@ -61,18 +63,18 @@ def train(
         golden=np.stack([_window(windows, k) for k in chosen]),
         golden_features=features[chosen],
         golden_score=np.zeros(len(chosen), np.int32),
-        provenance=_provenance(recordings, counts, warnings, seed, guard) | accepted,
+        provenance=_provenance(recordings, counts, warnings, seed, guard) | accepted | sized,
     )  # fmt: skip
     return dataclasses.replace(detector, golden_score=detector.core().run(detector.golden).score)
 
 
 def left_out_scores(
-    kind: str, features: Features, recording_of: npt.NDArray[np.intp], seed: int
+    kind: str, features: Features, recording_of: npt.NDArray[np.intp], seed: int, share: float = 1.0
 ) -> npt.NDArray[np.int32]:
     """Scores in 1/65536 octave of every window by a detector that learnt only from others; see threshold.folds()."""
     scores = np.zeros(len(features), np.int32)
     for learn, out in folds(recording_of):
-        octaves = detectors.fit(kind, features[learn], seed).score(features[out])
+        octaves = detectors.fit(kind, features[learn], seed, share).score(features[out])
         scores[out] = np.rint(octaves * 65536).astype(np.int32)
     return scores
 

@@ -13,6 +13,7 @@ from cyberhans.errors import CyberHansError
 
 KINDS = ("autoencoder", "forest", "gaussian")
 WITHOUT_CHANCE = ("gaussian",)  # kinds that learn the same with every seed
+SHARES = {"autoencoder": (0.5, 1.0), "forest": (0.25, 0.5, 1.0)}  # of a kind's own size: its cells, its trees
 LEAST_WINDOWS = 4
 PART_STEP = 2.0**-12  # SPEC.md section 7: a device counts the parts of a score in these
 FEATURE_STEP = 2.0  # 1/256 octave; a feature that varies less is taken to vary this much
@@ -69,8 +70,10 @@ def mean_part(squares: Reals) -> Reals:
     return means
 
 
-def fit(kind: str, features: Features, seed: int) -> Fitted:
-    """Learn (k, n) int16 features of normal windows. Same features and seed give the same result.
+def fit(kind: str, features: Features, seed: int, share: float = 1.0) -> Fitted:
+    """Learn (k, n) int16 features of normal windows. Same features, seed and share give the same result.
+
+    share: of the kind's own size, one of its SHARES; a kind that is not there has one size.
 
     One thread: with more, sums in the linear algebra come in another order.
     """
@@ -80,8 +83,11 @@ def fit(kind: str, features: Features, seed: int) -> Fitted:
         raise CyberHansError(
             f"{len(features)} windows are left to learn from, {LEAST_WINDOWS} are the least: record more"
         )
+    if share not in (shares := SHARES.get(kind, (1.0,))):
+        raise CyberHansError(f"share {share:g} of {kind}: choose {', '.join(f'{known:g}' for known in shares)}")
     from threadpoolctl import threadpool_limits
 
+    smaller = {} if share == 1.0 else {"share": share}
     with threadpool_limits(1):
-        fitted: Fitted = importlib.import_module(f"cyberhans.detectors.{kind}").fit(features, seed)
+        fitted: Fitted = importlib.import_module(f"cyberhans.detectors.{kind}").fit(features, seed, **smaller)
     return fitted

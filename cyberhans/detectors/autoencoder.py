@@ -39,26 +39,27 @@ class Autoencoder:
         return self.scale.arrays() | weights | biases
 
 
-def fit(features: Features, seed: int) -> Autoencoder:
+def fit(features: Features, seed: int, share: float = 1.0) -> Autoencoder:
     """The best of several random starts on the last fifth of the windows, which they did not see; then taught all."""
     held = max(1, len(features) // 5)
     seeds = range(seed * SEEDS, (seed + 1) * SEEDS)
-    losses = [_teach(features[:-held], s).score(features[-held:]).mean() for s in seeds]
-    return _teach(features, seeds[int(np.argmin(losses))])
+    losses = [_teach(features[:-held], s, share).score(features[-held:]).mean() for s in seeds]
+    return _teach(features, seeds[int(np.argmin(losses))], share)
 
 
-def hidden_sizes(features: int) -> tuple[int, int, int]:
-    """Half as many cells as features (8 to 48), in the middle an eighth (4 to 12)."""
+def hidden_sizes(features: int, share: float = 1.0) -> tuple[int, int, int]:
+    """Half as many cells as features (8 to 48), in the middle an eighth (4 to 12); or a share of both."""
     outer = min(48, max(8, features // 2))
     inner = min(12, max(4, features // 8))
+    outer, inner = max(4, round(outer * share)), max(2, round(inner * share))
     return outer, inner, outer
 
 
-def _teach(features: Features, seed: int) -> Autoencoder:
+def _teach(features: Features, seed: int, share: float) -> Autoencoder:
     scale = Scale.of(features)
     z = scale.apply(features)
     net = MLPRegressor(
-        hidden_layer_sizes=hidden_sizes(z.shape[1]), activation="relu", batch_size=min(32, len(z)),
+        hidden_layer_sizes=hidden_sizes(z.shape[1], share), activation="relu", batch_size=min(32, len(z)),
         learning_rate_init=0.01, alpha=0.01, max_iter=ROUNDS, random_state=seed,
     )  # fmt: skip
     with warnings.catch_warnings():
