@@ -25,7 +25,7 @@ def search(
     files: Files = None,
     dataset: Dataset = None,
     protocol: ProtocolName = None,
-    max_flash: Annotated[int | None, typer.Option(help="Bytes of the whole image.", min=1)] = None,
+    max_flash: Annotated[int | None, typer.Option(help="Bytes, without the stored waveform.", min=1)] = None,
     max_ram: Annotated[int | None, typer.Option(help="Bytes, with the stack.", min=1)] = None,
     max_instructions: Annotated[int | None, typer.Option(help="For each window.", min=1)] = None,
     min_quality: Annotated[float | None, typer.Option(help="AUC, or fidelity where nothing is labelled anomaly.",

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 Row = dict[str, Any]
-COSTS = ("flash_bytes", "instructions_per_window")
+COSTS = ("flash_bytes", "instructions_per_s")  # per second, since windows differ in length
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes of flash and of RAM with the stack, instructions per window, quality; None: no limit."""
+    """Bytes of flash (of which: cost.py), of RAM with the stack, instructions per window, quality; None: no limit."""
 
     flash: int | None = None
     ram: int | None = None
@@ -37,7 +37,7 @@ def whole(rows: Sequence[Row]) -> list[Row]:
 
 
 def dominates(one: Row, other: Row) -> bool:
-    """Nowhere worse in quality, flash and instructions (where counted), and better in one."""
+    """Nowhere worse in quality, flash and instructions per second (where counted), and better in one."""
     a, b = _figures(one), _figures(other)
     return a != b and all(x <= y for x, y in zip(a, b, strict=True))
 
@@ -54,7 +54,7 @@ def front(rows: Sequence[Row]) -> list[Row]:
 
 
 def _by_cost(row: Row) -> tuple[int, int, float, int]:
-    return row["flash_bytes"], row["instructions_per_window"] or 0, -row["quality"], row["number"]
+    return row["flash_bytes"], row["instructions_per_s"] or 0, -row["quality"], row["number"]
 
 
 def best(rows: Sequence[Row], limits: Limits) -> Row | None:

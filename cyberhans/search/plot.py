@@ -68,7 +68,8 @@ def _axes(found: dict[str, Any], x: Scale, y: Scale) -> list[str]:
         parts += [_line(LEFT, y.place(value), WIDTH - RIGHT, y.place(value), "#e5e5e5"),
                   _text(LEFT - 8, y.place(value) + 4, f"{value:.6g}", "text-anchor='end'")]  # fmt: skip
     middle = (LEFT + WIDTH - RIGHT) / 2
-    return [*parts, _text(middle, HEIGHT - 14, f"flash on {found['board']}, 1,000 bytes", "text-anchor='middle'"),
+    flash = f"flash on {found['board']} without the stored waveform, 1,000 bytes"
+    return [*parts, _text(middle, HEIGHT - 14, flash, "text-anchor='middle'"),
             _text(16, HEIGHT / 2, name, f"text-anchor='middle' transform='rotate(-90 16 {HEIGHT / 2})'")]  # fmt: skip
 
 

@@ -62,7 +62,8 @@ class Report:
 
     def finish(self, detector: Detector, figures: Row) -> dict[str, Any]:
         """All that was found; with `out` the detector lies in its folder there."""
-        kept = ("flash_bytes", "model_bytes", "ram_bytes", "stack_bytes", "instructions_per_window", "digest")
+        kept = ("flash_bytes", "image_bytes", "model_bytes", "ram_bytes", "stack_bytes", "instructions_per_window",
+                "instructions_per_s", "digest")  # fmt: skip
         self.found |= {"recommended": figures["number"], "complete": True, "warnings": detector.warnings}
         self.found["detector"] = {name: figures[name] for name in kept}
         if self.out is not None:
@@ -89,7 +90,7 @@ class Report:
 
 
 HEADER = ("", "no", "detector", "size", "window", "frames", "bands", "families", "features", "quality", "flash B",
-          "RAM B", "instr/window")  # fmt: skip
+          "RAM B", "instr/window", "instr/s")  # fmt: skip
 TEXT = (2, 5, 6, 7)  # columns that are words
 
 
@@ -105,13 +106,15 @@ def lines(found: dict[str, Any]) -> list[str]:
 
 
 def _cells(row: Row, found: dict[str, Any]) -> tuple[str, ...]:
-    mark = ">" if row["number"] == found["recommended"] else "*" if row["front"] else "x" if row["exceeds"] else ""
-    counted = row["instructions_per_window"]
+    marks = {">": row["number"] == found["recommended"], "*": row["front"], "x": row["exceeds"]}
+    mark = "".join(sign for sign, meant in marks.items() if meant)
+    counted = ["not counted" if row[f"instructions_per_{per}"] is None else f"{row[f'instructions_per_{per}']:,}"
+               for per in ("window", "s")]  # fmt: skip
     share = "" if row["share"] == 1 else f" {row['share']:g}"
     return (mark, str(row["number"]), row["detector"] + share, row["size"], f"{row['window_s']:.3g} s",
             "+".join(map(str, row["frames"])), "+".join(map(str, row["bands"])), ",".join(row["families"]) or "-",
             str(row["features"]), f"{row['quality']:.4f} ± {row['quality_error']:.4f}", f"{row['flash_bytes']:,}",
-            f"{row['ram_bytes']:,}", "not counted" if counted is None else f"{counted:,}")  # fmt: skip
+            f"{row['ram_bytes']:,}", *counted)  # fmt: skip
 
 
 def _named(row: Row) -> str:
@@ -127,7 +130,8 @@ def _told(found: dict[str, Any]) -> list[str]:
         what = (f"fidelity: no labelled anomalies, so the rank correlation with the full-size detector"
                 f" ({found['full_size']}; to itself {found['full_size_to_itself']:.4f}), over stretches of"
                 f" {found['span_s']:.3g} s")  # fmt: skip
-    told = [f"Quality is {what}; ± one standard error ({found['quality_error']})."]
+    told = ["> recommended  * on the Pareto front of quality, flash and instructions per second  x outside a limit",
+            f"Quality is {what}; ± one standard error ({found['quality_error']})."]  # fmt: skip
     if found["left_out"]:
         told.append(f"Not learnt, but measured on: {found['left_out']}. The detector in the end learns them too.")
     told += [f"Warning: {warning}" for warning in found.get("warnings", ())]
@@ -137,7 +141,8 @@ def _told(found: dict[str, Any]) -> list[str]:
     )
     made = found["detector"]
     counted = made["instructions_per_window"]
-    told.append(f"It takes {made['flash_bytes']:,} bytes of flash, {made['ram_bytes']:,} of RAM with the stack, and "
+    told.append(f"It takes {made['flash_bytes']:,} bytes of flash ({made['image_bytes']:,} with the stored waveform),"
+                f" {made['ram_bytes']:,} of RAM with the stack, and "
                 + (f"{counted:,} instructions a window." if counted else f"instructions: {found['not_counted']}.")
                 + (f" It lies in {made['folder']}." if "folder" in made else ""))  # fmt: skip
     return told

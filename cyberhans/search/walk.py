@@ -77,6 +77,7 @@ class Walk:
         self.rows: list[Row] = []
         self.choices: dict[int, Choice] = {}
         self.tried: set[Any] = set()
+        self.too_long: set[tuple[str, float]] = set()  # sizes and windows; one refusal of each is told
 
     def steps(self, points: int, note: Note) -> Iterator[list[Row]]:
         """All rows so far, after every one that is new."""
@@ -91,11 +92,10 @@ class Walk:
                 if detector is not None:
                     trained.append((self.rows[-1], detector))
                     measured += 1
-            for place, (row, detector) in enumerate(trained):
-                note(
-                    measured - len(trained) + place, points, f"{row['detector']}: building for {self.bench.board.name}"
-                )
-                row |= {"reason": None} | self.bench.measure(detector)
+            figures = self.bench.each([detector for _, detector in trained])
+            for place, (row, found) in enumerate(zip([row for row, _ in trained], figures, strict=True), 1):
+                row |= {"reason": None} | found
+                note(measured - len(trained) + place, points, f"{row['detector']}: built for {self.bench.board.name}")
                 yield self.rows
             yield self.rows
             todo = self._next()
@@ -124,9 +124,10 @@ class Walk:
 
     def _trained(self, choice: Choice, spec: Spec, recordings: Sequence[Any]) -> Detector:
         if spec.window > self.length:
+            self.too_long.add((choice.size, choice.window))
             rate = spec.rate_hz
-            raise CyberHansError(f"a window of {spec.window / rate:.3g} s: too few of {self.length / rate:.3g} s are to"
-                                 " measure on, record longer")  # fmt: skip
+            raise CyberHansError(f"a window of {spec.window / rate:.3g} s: the recordings to measure on hold too few"
+                                 f" stretches of more than {self.length / rate:.3g} s; record longer")  # fmt: skip
         return train(recordings, kind=choice.kind, spec=spec, share=choice.share, **self.settings)
 
     def _next(self) -> list[Choice]:
@@ -140,7 +141,7 @@ class Walk:
                 break
             beside = neighbours(self.choices[row["number"]], self.kinds)
             found |= dict.fromkeys(choice for choice in beside if choice not in self.tried)
-        return list(found)
+        return [choice for choice in found if (choice.size, choice.window) not in self.too_long]
 
     def _as_good(self) -> Iterator[Row]:
         """The points to recommend, best first."""
