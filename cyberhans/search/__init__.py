@@ -51,7 +51,8 @@ def search(
             raise CyberHansError(f"{bench.not_counted}: leave --max-instructions out, or name a board that is emulated")
         yardstick, length = choose_yardstick(material, designed, kinds, seed)
         report = Report(out, material, yardstick, length, board_name, limits, bench.not_counted)
-        walk = Walk(material, bench, yardstick, length, designed, kinds, limits, seed, false_alarm_rate, accept)
+        walk = Walk(material, bench, yardstick, length, designed, kinds, limits, seed=seed,
+                    false_alarm_rate=false_alarm_rate, accept=accept, uncalibrated=True)  # fmt: skip
         for rows in walk.steps(points, note):
             report.update(rows)
         _refuse_nothing(walk.rows, limits, board_name)

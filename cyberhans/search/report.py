@@ -65,7 +65,7 @@ class Report:
         kept = ("flash_bytes", "image_bytes", "model_bytes", "ram_bytes", "stack_bytes", "instructions_per_window",
                 "instructions_per_s", "digest")  # fmt: skip
         self.found |= {"recommended": figures["number"], "complete": True, "warnings": detector.warnings}
-        self.found["detector"] = {name: figures[name] for name in kept}
+        self.found["detector"] = {name: figures[name] for name in kept} | {"uncalibrated": detector.uncalibrated}
         if self.out is not None:
             detector.save(self.out / "detector")
             self.found["detector"] = {"folder": str(self.out / "detector"), **self.found["detector"]}
@@ -135,6 +135,10 @@ def _told(found: dict[str, Any]) -> list[str]:
     if found["left_out"]:
         told.append(f"Not learnt, but measured on: {found['left_out']}. The detector in the end learns them too.")
     told += [f"Warning: {warning}" for warning in found.get("warnings", ())]
+    if found["detector"]["uncalibrated"]:
+        told.append(
+            "UNCALIBRATED: too few windows for the false-alarm rate; record more before you trust its threshold."
+        )
     told.append(
         f"Recommended: {chosen['number']}, the smallest with a quality of at least {best['quality']:.4f} (number"
         f" {best['number']}, the best) less {found['margin']:.4f}, its uncertainty."

@@ -63,17 +63,11 @@ class Walk:
 
     def __init__(
         self, material: Material, bench: Workbench, yardstick: Yardstick, length: int,
-        designed: Mapping[str, Spec | str], kinds: Sequence[str], limits: Limits, seed: int, false_alarm_rate: float,
-        accept: str,
+        designed: Mapping[str, Spec | str], kinds: Sequence[str], limits: Limits, **settings: Any,
     ) -> None:  # fmt: skip
+        """length: of the yardstick's spans. settings: of train()."""
         self.material, self.bench, self.yardstick, self.length = material, bench, yardstick, length
-        self.designed, self.kinds, self.limits = designed, kinds, limits
-        self.settings: dict[str, Any] = {
-            "false_alarm_rate": false_alarm_rate,
-            "seed": seed,
-            "accept": accept,
-            "uncalibrated": True,
-        }
+        self.designed, self.kinds, self.limits, self.settings = designed, kinds, limits, settings
         self.rows: list[Row] = []
         self.choices: dict[int, Choice] = {}
         self.tried: set[Any] = set()
@@ -83,23 +77,34 @@ class Walk:
         """All rows so far, after every one that is new."""
         todo, measured = coarse(self.kinds), 0
         while todo and measured < points:
-            trained: list[tuple[Row, Detector]] = []
-            for choice in todo:
-                if measured == points:
-                    break
-                note(measured, points, f"{choice.kind}: quality")
-                detector = self._try(choice)
-                if detector is not None:
-                    trained.append((self.rows[-1], detector))
-                    measured += 1
-            figures = self.bench.each([detector for _, detector in trained])
-            for place, (row, found) in enumerate(zip([row for row, _ in trained], figures, strict=True), 1):
-                row |= {"reason": None} | found
-                note(measured - len(trained) + place, points, f"{row['detector']}: built for {self.bench.board.name}")
+            trained = []
+            for row, detector in self._measured(todo, points - measured):
+                trained.append((row, detector))
+                note(measured + len(trained), points, f"{row['detector']}: quality {row['quality']:.4f}")
+            measured += len(trained)
+            for built in self._built(trained):
+                note(measured, points, f"point {built['number']}: built for {self.bench.board.name}")
                 yield self.rows
-            yield self.rows
+            yield self.rows  # with what was refused
             todo = self._next()
         note(points, points, "")
+
+    def _measured(self, todo: Sequence[Choice], most: int) -> Iterator[tuple[Row, Detector]]:
+        """The new rows of those that can be trained, at most so many."""
+        for choice in todo:
+            detector = self._try(choice)
+            if detector is not None:
+                yield self.rows[-1], detector
+                most -= 1
+            if most == 0:
+                return
+
+    def _built(self, trained: Sequence[tuple[Row, Detector]]) -> Iterator[Row]:
+        """The same rows with what their images take."""
+        figures = self.bench.each([detector for _, detector in trained])
+        for (row, _), found in zip(trained, figures, strict=True):
+            row |= {"reason": None} | found
+            yield row
 
     def _try(self, choice: Choice) -> Detector | None:
         """Train a point and measure its quality: one row more, unless it was tried under another name."""
@@ -134,14 +139,16 @@ class Walk:
         """What lies beside the points that matter, STEP or some more, nearest to the recommended first."""
         best = front.best(self.rows, self.limits)
         leads = [*self._as_good()][:1] + ([best] if best else []) + front.front(self.rows)
-        leads = leads or [row for row in self.rows if "needs" in row]
+        leads += sorted(front.whole(self.rows), key=lambda row: -row["quality"])
+        leads += [row for row in self.rows if "needs" in row]
         found: dict[Choice, None] = {}
         for row in leads:
             if len(found) >= STEP:
                 break
             beside = neighbours(self.choices[row["number"]], self.kinds)
-            found |= dict.fromkeys(choice for choice in beside if choice not in self.tried)
-        return [choice for choice in found if (choice.size, choice.window) not in self.too_long]
+            found |= dict.fromkeys(choice for choice in beside if choice not in self.tried
+                                   and (choice.size, choice.window) not in self.too_long)  # fmt: skip
+        return list(found)
 
     def _as_good(self) -> Iterator[Row]:
         """The points to recommend, best first."""
