@@ -18,14 +18,17 @@ Row = dict[str, Any]
 
 
 class Scale:
-    """From figures to places: `low` lies at `start`, `high` at `end`; ticks are at multiples of 1, 2 or 5."""
+    """From figures, none above `most`, to places from `start` to `end`; ticks are at multiples of 1, 2 or 5."""
 
-    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
+    def __init__(self, values: Sequence[float], start: float, end: float, most: float = math.inf) -> None:
         low, high = min(values, default=0.0), max(values, default=1.0)
         rough = max((high - low) / TICKS, abs(high) * 1e-4, 1e-6)
         power = 10 ** math.floor(math.log10(rough))
         self.step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
-        self.low, self.high = math.floor(low / self.step - 0.5), math.ceil(high / self.step + 0.5)
+        self.low, self.high = (
+            math.floor(low / self.step - 0.5),
+            math.ceil(min(high / self.step + 0.5, most / self.step)),
+        )
         self.start, self.end = start, end
 
     def place(self, value: float) -> float:
@@ -43,11 +46,12 @@ def plot(found: dict[str, Any]) -> str:
     rows = front.whole(found["rows"])
     kinds = list(dict.fromkeys(row["detector"] for row in rows))
     x = Scale([row["flash_bytes"] / 1000 for row in rows], LEFT, WIDTH - RIGHT)
-    y = Scale([row["quality"] for row in rows], HEIGHT - BOTTOM, TOP)
+    y = Scale([row["quality"] for row in rows], HEIGHT - BOTTOM, TOP, most=1.0)
+    marks = sorted(rows, key=lambda row: bool(row["front"]))  # the front on top
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' height='{HEIGHT}'>",
         f"<rect width='{WIDTH}' height='{HEIGHT}' fill='white'/>", *_axes(found, x, y), *_steps(rows, x, y),
-        *(_point(row, found, kinds, x, y) for row in rows), *_legend(kinds), "</svg>",
+        *(_point(row, found, kinds, x, y) for row in marks), *_legend(kinds), "</svg>",
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
 

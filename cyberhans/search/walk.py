@@ -15,10 +15,11 @@ from cyberhans.search.fidelity import Fidelity
 from cyberhans.search.front import Limits, Row
 from cyberhans.search.grid import WINDOWS, Choice, coarse, neighbours, spec_of
 from cyberhans.search.material import Material, spans
-from cyberhans.search.yardstick import LEAST_SPANS, Auc, Quality, Yardstick, shipped
+from cyberhans.search.yardstick import Auc, Quality, Yardstick, shipped
 from cyberhans.spec import MAX_WINDOW, Spec
 from cyberhans.train import train
 
+ENOUGH = 30  # spans of a class, for longer ones than the designed window
 STEP = 8  # points whose quality is measured before they are built
 Note = Callable[[int, int, str], None]
 
@@ -42,9 +43,9 @@ def choose_yardstick(
 
 
 def span_length(material: Material, specs: Sequence[Spec]) -> int:
-    """The longest window of the grid of which each class holds LEAST_SPANS, so that all windows can be compared.
+    """The longest window of the grid, so that all windows can be compared, of which each class holds ENOUGH.
 
-    Where there are fewer even of the designed window it is that, and the yardstick refuses.
+    But at least the designed window; where there is too little even of that the yardstick refuses.
     """
     lengths = {round(spec.window * factor) for spec in specs for factor in WINDOWS if factor >= 1}
     classes = [part for part in (material.normal, material.anomaly) if part]
@@ -55,7 +56,7 @@ def span_length(material: Material, specs: Sequence[Spec]) -> int:
 
 
 def _holds(recordings: Sequence[Any], length: int) -> bool:
-    return sum(len(spans(recording, length)) for recording in recordings) >= LEAST_SPANS
+    return sum(len(spans(recording, length)) for recording in recordings) >= ENOUGH
 
 
 class Walk:
