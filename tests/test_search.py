@@ -31,7 +31,7 @@ from cyberhans.search.grid import Choice, coarse, designs, neighbours, spec_of
 from cyberhans.search.material import spans
 from cyberhans.search.plot import plot
 from cyberhans.search.report import lines
-from cyberhans.search.yardstick import Auc, clusters
+from cyberhans.search.yardstick import Auc, clusters, least_error
 from cyberhans.spec import Family, Spec, design
 from cyberhans.train import train
 
@@ -148,6 +148,20 @@ def test_auc_is_that_of_the_spans_and_never_certain() -> None:
     assert apart.value == 0.5
     short = replace(spec, window=800, hop=800)  # a span's score is the mean over its windows
     assert Auc(material, length).measure(short, loudness).value != found.value
+
+
+@pytest.mark.parametrize(("normals", "anomalies"), [(40, 200), (50, 50), (8, 8)])
+def test_the_least_error_of_a_perfect_auc_is_that_of_samples_that_are_often_perfect(
+    normals: int, anomalies: int
+) -> None:
+    """Drawn: an anomalous score is the largest of so many normal ones that its AUC is the bound of least_error()."""
+    few, many = sorted((normals, anomalies))
+    bound = 1 - np.log(3) / (few * np.log(many))
+    random = np.random.default_rng(0)
+    drawn = [(random.random(many)[:, None] ** ((1 - bound) / bound) > random.random(few)).mean() for _ in range(1500)]
+    assert 0.2 < np.mean(np.array(drawn) == 1) < 0.4
+    assert least_error(1.0, anomalies, normals) == least_error(bound, anomalies, normals)
+    assert least_error(1.0, anomalies, normals) == pytest.approx(np.std(drawn), rel=0.15)
 
 
 def test_recordings_are_drawn_where_there_are_four_else_blocks() -> None:

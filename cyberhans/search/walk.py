@@ -139,8 +139,9 @@ class Walk:
     def _next(self) -> list[Choice]:
         """What lies beside the points that matter, STEP or some more, nearest to the recommended first."""
         best = front.best(self.rows, self.limits)
-        leads = [*self._as_good()][:1] + ([best] if best else []) + front.front(self.rows)
-        leads += sorted(front.whole(self.rows), key=lambda row: -row["quality"])
+        leads = [*self._as_good()][:1] + ([best] if best else [])
+        for rows in (front.front(self.rows), front.whole(self.rows)):
+            leads += sorted(rows, key=lambda row: -row["quality"])
         leads += [row for row in self.rows if "needs" in row]
         found: dict[Choice, None] = {}
         for row in leads:

@@ -55,9 +55,38 @@ class Auc:
     """Area under the ROC curve: the chance that an anomalous span scores above a normal one, ties counting half.
 
     Its standard error: 200 draws with replacement from each class (Efron 1979), of whole recordings where a class has
-    four or more, else of blocks of spans that follow one another; but at least 0.5 / k, k the spans of the smaller
-    class: what one of them costs that lies in the middle of the other class. So a perfect AUC of few spans is not
-    taken for a certainty.
+    four or more, else of blocks of spans that follow one another; but at least that of as many spans that know nothing
+    of each other (least_error()), so that a perfect AUC of few is not taken for a certainty.
+    """
+
+    name = "AUC"
+
+    def __init__(self, material: Material, length: int) -> None:
+        self.parts = [gather(part, length, label) for part, label in
+                      ((material.normal, "normal"), (material.anomaly, "anomalous"))]  # fmt: skip
+        self.method = " and ".join(dict.fromkeys(f"draws of {part.drawn}" for part in self.parts))
+
+    def measure(self, spec: Spec, score: Scorer) -> Quality:
+        normal, anomaly = (span_scores(spec, score, part.spans) for part in self.parts)
+        above = (anomaly[:, None] > normal) + 0.5 * (anomaly[:, None] == normal)
+        rows, columns = (_indicator(part.clusters) for part in reversed(self.parts))
+        sums, sizes = rows @ above @ columns.T, np.outer(rows.sum(axis=1), columns.sum(axis=1))
+        random = np.random.default_rng(0)
+        drawn = [_drawn(random, len(rows)) @ np.stack([sums, sizes]) @ _drawn(random, len(columns))
+                 for _ in range(DRAWS)]  # fmt: skip
+        value, error = float(above.mean()), float(np.std([total / pairs for total, pairs in drawn]))
+        return Quality(value, max(error, least_error(value, *above.shape)))
+
+    def margin(self, best: Quality) -> float:
+        """How far below the best a point is still as good as it."""
+
+
+class Auc:
+    """Area under the ROC curve: the chance that an anomalous span scores above a normal one, ties counting half.
+
+    Its standard error: 200 draws with replacement from each class (Efron 1979), of whole recordings where a class has
+    four or more, else of blocks of spans that follow one another; but at least that of as many spans that know nothing
+    of each other (least_error()), so that a perfect AUC of few is not taken for a certainty.
     """
 
     name = "AUC"
@@ -103,6 +132,20 @@ def gather(recordings: Sequence[Recording], length: int, label: str) -> Part:
         )
     whole, blocks = clusters(recordings, counts)
     return Part(np.concatenate(cut), blocks, "recordings" if whole else "blocks")
+
+
+def least_error(auc: float, anomalies: int, normals: int) -> float:
+    """Hanley and McNeil's (1982) standard error of an AUC of so many spans, more than one in each class.
+
+    Theirs is 0 for an AUC of 1; it is taken no nearer to 1 than the one of which about a third of all samples of this
+    size show no mistake, 1 - ln 3 / (k ln m), k the smaller and m the larger number. Which class is the one of extreme
+    values in their model is not known here: the larger of the two errors.
+    """
+    few, many = sorted((anomalies, normals))
+    a = min(auc, 1 - math.log(3) / (few * math.log(many)))
+    one, two = a / (2 - a), 2 * a * a / (1 + a)
+    variance = a * (1 - a) + (few - 1) * (one - a * a) + (many - 1) * (two - a * a)
+    return math.sqrt(variance / (anomalies * normals))
 
 
 def clusters(recordings: Sequence[Recording], counts: Sequence[int]) -> tuple[bool, Clusters]:
