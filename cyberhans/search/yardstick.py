@@ -78,36 +78,6 @@ class Auc:
         return Quality(value, max(error, least_error(value, *above.shape)))
 
     def margin(self, best: Quality) -> float:
-        """How far below the best a point is still as good as it."""
-
-
-class Auc:
-    """Area under the ROC curve: the chance that an anomalous span scores above a normal one, ties counting half.
-
-    Its standard error: 200 draws with replacement from each class (Efron 1979), of whole recordings where a class has
-    four or more, else of blocks of spans that follow one another; but at least that of as many spans that know nothing
-    of each other (least_error()), so that a perfect AUC of few is not taken for a certainty.
-    """
-
-    name = "AUC"
-
-    def __init__(self, material: Material, length: int) -> None:
-        self.parts = [gather(part, length, label) for part, label in
-                      ((material.normal, "normal"), (material.anomaly, "anomalous"))]  # fmt: skip
-        self.method = " and ".join(dict.fromkeys(f"draws of {part.drawn}" for part in self.parts))
-
-    def measure(self, spec: Spec, score: Scorer) -> Quality:
-        normal, anomaly = (span_scores(spec, score, part.spans) for part in self.parts)
-        above = (anomaly[:, None] > normal) + 0.5 * (anomaly[:, None] == normal)
-        rows, columns = (_indicator(part.clusters) for part in reversed(self.parts))
-        sums, sizes = rows @ above @ columns.T, np.outer(rows.sum(axis=1), columns.sum(axis=1))
-        random = np.random.default_rng(0)
-        drawn = [_drawn(random, len(rows)) @ np.stack([sums, sizes]) @ _drawn(random, len(columns))
-                 for _ in range(DRAWS)]  # fmt: skip
-        floor = 0.5 / min(above.shape)
-        return Quality(float(above.mean()), max(float(np.std([total / pairs for total, pairs in drawn])), floor))
-
-    def margin(self, best: Quality) -> float:
         return best.error
 
 
