@@ -36,6 +36,14 @@ NINJA = re.compile(r"\[\d+/\d+\] |FAILED: |ninja: ")
 PARTS = ("core", "app", "board", "tables", "model", "slot", "waveform")
 
 
+class TooLargeError(CyberHansError):
+    """The board has `there` bytes of `memory` (flash, RAM), the detector needs `needed`."""
+
+    def __init__(self, text: str, memory: str, needed: int, there: int) -> None:
+        super().__init__(text)
+        self.memory, self.needed, self.there = memory, needed, there
+
+
 @dataclass(frozen=True)
 class Build:
     """An image and its sizes, read from the linked ELF file.
@@ -66,6 +74,7 @@ class Build:
 def build(
     folder: str | Path | None, board_name: str, out: str | Path, *,
     compiler: str = "gcc", firmware: Path | None = None, extra_flags: Sequence[str] = (), app: str = "app",
+    work: Path | None = None,
 ) -> Build:  # fmt: skip
     """Build `out`/firmware.elf from a detector's folder; None: without a detector (firmware/blank).
 
@@ -74,16 +83,17 @@ def build(
     For a board that owns the machine firmware.hex, the same in Intel HEX, lies beside it for the board's own tool.
     compiler: gcc (on `native` this computer's own), or zig, which is the clang of the pip package ziglang.
     firmware: the source root, where it is not this package's own; extra_flags: for every file compiled; app: its folder
-    with the main program.
+    with the main program. work: a folder that is kept, where the next build of the same board, compiler and folder
+    compiles only what has changed.
     Raises CyberHansError: unknown board, no compiler, incomplete or changed folder, C that does not compile, no room.
     """
     board, out = boards.board(board_name), Path(out).resolve()
     firmware = (firmware or firmware_dir()).resolve()
     detector = _check(board, compiler, folder)
-    with _scratch(out) as work:
-        _configure(board, compiler, detector, firmware, work, extra_flags, app)
-        _run_tool("cmake", "--build", str(work), "--target", *PARTS)
-        return _link(board, compiler, firmware, work, out / "firmware.elf")
+    with _scratch(out, work) as place:
+        _configure(board, compiler, detector, firmware, place, extra_flags, app)
+        _run_tool("cmake", "--build", str(place), "--target", *PARTS)
+        return _link(board, compiler, firmware, place, out / "firmware.elf")
 
 
 def compile_part(folder: str | Path | None, board_name: str, part: str, work: Path) -> list[Path]:
@@ -112,10 +122,13 @@ def _objects(work: Path, part: str) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _scratch(out: Path) -> Iterator[Path]:
-    """A folder to work in, within `out`, which is made if need be."""
+def _scratch(out: Path, kept: Path | None) -> Iterator[Path]:
+    """A folder to work in: the one that is kept, or one within `out`, which is made if need be."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+        if kept is not None:
+            yield kept.resolve()
+            return
         scratch = tempfile.TemporaryDirectory(prefix=".build-", dir=out)
     except OSError as error:
         raise _unwritable(out, error) from None
@@ -238,8 +251,9 @@ def _refuse(board: Board, memory: str, needed: int, there: int, shares: dict[str
     if needed > there:
         largest = sorted(shares.items(), key=lambda item: -item[1])
         parts = ", ".join(f"{name} {size:,}" for name, size in largest if size)
-        raise CyberHansError(f"detector needs {needed:,} bytes of {memory}, {board.name} has {there:,}: {parts}; "
-                             "train it with --spec small or tiny, or take a larger board")  # fmt: skip
+        told = f"detector needs {needed:,} bytes of {memory}, {board.name} has {there:,}: {parts}"
+        mend = "train it with --spec small or tiny, or take a larger board"
+        raise TooLargeError(f"{told}; {mend}", memory, needed, there)
 
 
 def image_sizes(image: Path) -> tuple[int, int]:

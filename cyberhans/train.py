@@ -35,7 +35,7 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "emlearn")
 def train(
     recordings: Sequence[Recording], *, kind: str = DEFAULT, spec: Spec, promise: Promise | None = None,
     false_alarm_rate: float | None = None, seed: int = 0, uncalibrated: bool = False, method: str | None = None,
-    dtype: str | None = None, accept: str = "",
+    dtype: str | None = None, accept: str = "", share: float = 1.0,
 ) -> Detector:  # fmt: skip
     """A detector of what these recordings have in common. Write it with its save().
 
@@ -45,8 +45,8 @@ def train(
     detector's hop. Instead of it false_alarm_rate: of single windows, above 0 and up to 0.5 (threshold.threshold_for).
     Too little for either is an error that says what is missing, unless `uncalibrated`: then the detector is deployed
     as learning, and never alarms. accept: why recordings that failed (quality.verdict) may be learnt from all the
-    same; kept in the provenance. seed: 0 to 2^24. Same recordings, Spec and seed give the same bytes. method, dtype:
-    see emit().
+    same; kept in the provenance. share: of the kind's own size, one of detectors.SHARES. seed: 0 to 2^24. Same
+    recordings, Spec and seed give the same bytes. method, dtype: see emit().
     """
     _check(recordings, seed)
     limit = Limit(promise, false_alarm_rate)
@@ -58,9 +58,10 @@ def train(
     if not uncalibrated:
         limit.refuse_too_little(baseline)
     features, heads = baseline.features, heads_of(spec)
-    left_out = left_out_scores(kind, features, baseline.session_of, seed, heads)
+    left_out = left_out_scores(kind, features, baseline.session_of, seed, heads, share)
     threshold = limit.threshold(left_out, baseline)
-    fitted = detectors.fit(kind, features, seed, heads)
+    fitted = detectors.fit(kind, features, seed, heads, share)
+    sized = {} if share == 1.0 else {"share": share}
     model, guard = emit(fitted, features, method=method, dtype=dtype)
     chosen = np.linspace(0, len(features) - 1, min(GOLDEN_WINDOWS, len(features))).astype(int)
     facts = {"idle_level": baseline.idle, "decision": limit.decision(baseline)}
@@ -70,7 +71,7 @@ def train(
         golden=np.stack([baseline.window(k) for k in chosen]),
         golden_features=features[chosen],
         golden_score=np.zeros(len(chosen), np.int32),
-        provenance=_provenance(recordings, baseline.counts, warnings, seed, guard) | accepted | facts,
+        provenance=_provenance(recordings, baseline.counts, warnings, seed, guard) | accepted | sized | facts,
         promise=promise,
         alarm=learn_alarm(baseline, limit.votes(baseline)),
     )  # fmt: skip
@@ -99,12 +100,17 @@ def deployed(spec: Spec, promise: Promise | None) -> Spec:
 
 
 def left_out_scores(
-    kind: str, features: Features, recording_of: npt.NDArray[np.intp], seed: int, heads: tuple[Head, ...] | None = None
+    kind: str,
+    features: Features,
+    recording_of: npt.NDArray[np.intp],
+    seed: int,
+    heads: tuple[Head, ...] | None = None,
+    share: float = 1.0,
 ) -> npt.NDArray[np.int32]:
     """Scores in 1/65536 octave of every window by a detector that learnt only from others; see threshold.folds()."""
     scores = np.zeros(len(features), np.int32)
     for learn, out in folds(recording_of):
-        octaves = detectors.fit(kind, features[learn], seed, heads).score(features[out])
+        octaves = detectors.fit(kind, features[learn], seed, heads, share).score(features[out])
         scores[out] = np.rint(octaves * 65536).astype(np.int32)
     return scores
 

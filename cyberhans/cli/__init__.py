@@ -16,11 +16,12 @@ from cyberhans.cli import (  # each adds its verbs
     firmware,
     formats,
     recordings,
+    search,
 )
 from cyberhans.cli.options import app
 from cyberhans.printing import print_failure
 
-__all__ = ["app", "capture", "catalogue", "detectors", "devices", "firmware", "formats", "main", "recordings"]
+__all__ = ["app", "capture", "catalogue", "detectors", "devices", "firmware", "formats", "main", "recordings", "search"]
 
 
 def _print_version(asked: bool) -> None:

@@ -15,6 +15,7 @@ from cyberhans.errors import CyberHansError
 KINDS = ("autoencoder", "forest", "gaussian")
 DEFAULT = "gaussian"  # what wins on all real protocols at hand, and the smallest
 WITHOUT_CHANCE = ("gaussian",)  # kinds that learn the same with every seed
+SHARES = {"autoencoder": (0.5, 1.0), "forest": (0.25, 0.5, 1.0)}  # of a kind's own size: its cells, its trees
 LEAST_WINDOWS = 4
 PART_STEP = 2.0**-12  # SPEC.md section 7: a device counts the parts of a score in these
 FEATURE_STEP = 2.0  # 1/256 octave; a feature that varies less is taken to vary this much
@@ -57,10 +58,13 @@ def log2_mean(squares: Reals) -> Reals:
     return octaves
 
 
-def fit(kind: str, features: Features, seed: int, heads: tuple[Head, ...] | None = None) -> Fitted:
-    """Learn (k, n) int16 features of normal windows. Same features, heads and seed give the same result.
+def fit(
+    kind: str, features: Features, seed: int, heads: tuple[Head, ...] | None = None, share: float = 1.0
+) -> Fitted:  # fmt: skip
+    """Learn (k, n) int16 features of normal windows. Same features, heads, seed and share give the same result.
 
-    heads: heads_of(spec); None: all features are one head.
+    heads: heads_of(spec); None: all features are one head. share: of the kind's own size, one of its SHARES; a kind
+    that is not there has one size.
 
     One thread: with more, sums in the linear algebra come in another order.
     """
@@ -71,8 +75,11 @@ def fit(kind: str, features: Features, seed: int, heads: tuple[Head, ...] | None
             f"{len(features)} windows are left to learn from, {LEAST_WINDOWS} are the least: record more"
         )
     heads = one_head(features.shape[1]) if heads is None else heads
+    if share not in (shares := SHARES.get(kind, (1.0,))):
+        raise CyberHansError(f"share {share:g} of {kind}: choose {', '.join(f'{known:g}' for known in shares)}")
     from threadpoolctl import threadpool_limits
 
+    smaller = {} if share == 1.0 else {"share": share}
     with threadpool_limits(1):
-        fitted: Fitted = importlib.import_module(f"cyberhans.detectors.{kind}").fit(features, seed, heads)
+        fitted: Fitted = importlib.import_module(f"cyberhans.detectors.{kind}").fit(features, seed, heads, **smaller)
     return fitted

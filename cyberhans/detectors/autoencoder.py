@@ -44,28 +44,28 @@ class Autoencoder:
         return self.whitening.arrays() | weights | biases
 
 
-def fit(features: Features, seed: int, heads: tuple[Head, ...]) -> Autoencoder:
+def fit(features: Features, seed: int, heads: tuple[Head, ...], share: float = 1.0) -> Autoencoder:
     """The best of several random starts on the last fifth of the windows, which they did not see; then taught all."""
     held = max(1, len(features) // 5)
     whitening = Whitening.of(features[:-held], heads)
     seeds = range(seed * SEEDS, (seed + 1) * SEEDS)
-    losses = [_teach(whitening, features[:-held], s).score(features[-held:]).mean() for s in seeds]
-    return _teach(Whitening.of(features, heads), features, seeds[int(np.argmin(losses))])
+    losses = [_teach(whitening, features[:-held], s, share).score(features[-held:]).mean() for s in seeds]
+    return _teach(Whitening.of(features, heads), features, seeds[int(np.argmin(losses))], share)
 
 
-def hidden_size(inputs: int) -> int:
-    """One layer of an eighth as many cells as inputs, 4 to 24."""
-    return min(24, max(4, inputs // 8))
+def hidden_size(inputs: int, share: float = 1.0) -> int:
+    """One layer of an eighth as many cells as inputs, 4 to 24; or a share of them, at least 2."""
+    return max(2, round(min(24, max(4, inputs // 8)) * share))
 
 
 def _inputs(whitening: Whitening, features: Features) -> Reals:
     return np.concatenate(whitening.apply(features), axis=1).astype(np.float64) * 2.0**-UNIT_BITS
 
 
-def _teach(whitening: Whitening, features: Features, seed: int) -> Autoencoder:
+def _teach(whitening: Whitening, features: Features, seed: int, share: float) -> Autoencoder:
     z = _inputs(whitening, features)
     net = MLPRegressor(
-        hidden_layer_sizes=(hidden_size(z.shape[1]),), activation="relu", batch_size=min(32, len(z)),
+        hidden_layer_sizes=(hidden_size(z.shape[1], share),), activation="relu", batch_size=min(32, len(z)),
         learning_rate_init=0.01, alpha=DECAY, max_iter=ROUNDS, random_state=seed,
     )  # fmt: skip
     with warnings.catch_warnings():

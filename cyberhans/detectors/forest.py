@@ -48,14 +48,15 @@ class Forest:
         return joined | {"root": np.cumsum([0, *(tree.node_count for tree in trees[:-1])])}
 
 
-def fit(features: Features, seed: int, heads: tuple[Head, ...]) -> Forest:
-    """100 trees, each grown from 64 windows or as many as there are. At least one feature must vary: else no cut."""
+def fit(features: Features, seed: int, heads: tuple[Head, ...], share: float = 1.0) -> Forest:
+    """100 trees or a share, each grown from 64 windows or as many as there are. One feature at least must vary."""
     if (features == features[0]).all():
         raise CyberHansError(
             "all windows have the same features, so a forest could never alarm: take gaussian, or record the machine"
             " at work"
         )
-    trees = IsolationForest(n_estimators=TREES, max_samples=min(SAMPLES, len(features)), random_state=seed)
+    count = max(1, round(TREES * share))
+    trees = IsolationForest(n_estimators=count, max_samples=min(SAMPLES, len(features)), random_state=seed)
     forest = Forest(Whitening.of(features, heads), trees)
     trees.fit(forest.inputs(features))
     return forest
