@@ -23,7 +23,7 @@ LAYERS = tuple(layer.split() for layer in (
     "flash blank build footprint stack machine_code libraries hex_file",
     "emit amalgamation model_source truth",
     "device delivery exchange judgement difference line player emulator ports probe",
-    "simulate machines inspection quality live meter formats catalogue",
+    "simulate looks running vibration machines inspection quality live meter formats catalogue",
     "detector clock detector_source detectors threshold core dataset decision",
     "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
     "reason machine_file draft spool ranges",
