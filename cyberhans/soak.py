@@ -112,8 +112,8 @@ def _day(settings: Settings, seed: int) -> Day:
     alarm = alarmed(verdict, votes, needed)
     heard = float(alarm[ill][votes:].mean()) if ill.sum() > votes else None
     begun = alarm & ~np.concatenate([[False], alarm[:-1]])
-    well = ~ill
-    return Day(seed, *(int(part.sum()) for part in (well, verdict & well, begun & well, alarm & well)), heard)
+    windows, anomalies, alarms, alarmed_ = (int((part & ~ill).sum()) for part in (~ill, verdict, begun, alarm))
+    return Day(seed, windows, anomalies, alarms, alarmed_, heard)
 
 
 def learn(recordings: Sequence[Recording], settings: Settings) -> tuple[Detector, int, int]:
@@ -219,6 +219,6 @@ def lines(report: dict[str, Any]) -> list[str]:
     ]
     if report["heard"]:
         heard = sum(share >= HEARD_LATE for share in report["heard"])
-        told.append(f"{settings['fault']} of severity {settings['severity']:g} in the last {settings['fault_hours']:g} h:"
-                    f" heard on {heard} of {len(report['heard'])} machines")  # fmt: skip
+        told.append(f"{settings['fault']} of severity {settings['severity']:g} in the last"
+                    f" {settings['fault_hours']:g} h: heard on {heard} of {len(report['heard'])} machines")  # fmt: skip
     return told

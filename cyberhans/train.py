@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cyberhans import __version__, detectors
+from cyberhans.contamination import contamination
 from cyberhans.core import Core
 from cyberhans.detector import Detector
 from cyberhans.detectors import Features
@@ -61,7 +62,8 @@ def train(
         golden=np.stack([_window(windows, k) for k in chosen]),
         golden_features=features[chosen],
         golden_score=np.zeros(len(chosen), np.int32),
-        provenance=_provenance(recordings, counts, warnings, seed, guard) | accepted,
+        provenance=_provenance(recordings, counts, warnings, seed, guard) | accepted
+        | {"contamination": contamination(features, recordings, spec)},
     )  # fmt: skip
     return dataclasses.replace(detector, golden_score=detector.core().run(detector.golden).score)
 

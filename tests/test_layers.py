@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 # From the top; a room imports from lower layers, or from its own. A new room must be given a place here.
 LAYERS = tuple(layer.split() for layer in (
     "cli printing",
-    "demo bench bench_summary train verify evaluate capture lines",
+    "demo bench bench_summary soak contamination suspects train verify evaluate capture lines",
     "flash blank build footprint stack machine_code libraries hex_file",
     "emit amalgamation model_source truth",
     "device delivery exchange judgement difference line player emulator ports probe",
