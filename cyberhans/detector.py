@@ -147,11 +147,13 @@ class Detector:
 
     @property
     def warnings(self) -> list[str]:
-        """What to know before trusting it, one line each: too few recordings, and what was wrong with them."""
+        """What to know before trusting it, one line each: what does not fit the rest of the baseline, too few
+        recordings, and what was wrong with them."""
         origins = self.provenance["recordings"]
         files = len({part.get("sha256") or number for number, part in enumerate(origins)})  # parts of a file are one
         few = f"{files} recordings: {FEW_RECORDINGS} or more, made on different days, keep the false-alarm rate better"
-        found = [ONE_RECORDING] if files == 1 else [few] if files < FEW_RECORDINGS else []
+        found = list(self.provenance.get("contamination", ()))
+        found += [ONE_RECORDING] if files == 1 else [few] if files < FEW_RECORDINGS else []
         failed = self.provenance.get("accepted", {}).get("recordings", {})
         found += [f"{name} failed, but was accepted" for name in failed]
         found += [f"{part['name']}: {reason}" for part in origins for reason in part.get("warnings", ())]

@@ -184,12 +184,20 @@ class Recording:
                 f"{self.name}: sampled at {self.rate_hz:g} Hz, but the Spec is for {spec.rate_hz:g} Hz, more than 1 %"
                 " away; resample it, or train with its rate"
             )
-        starts = [
-            start for begin, end in self.stretches for start in range(begin, end - spec.window + 1, spec.hop)
-        ]  # fmt: skip
+        starts = self.starts(spec)
         if not starts:
             raise self._too_short(spec)
         return sliding_window_view(self.samples, (spec.window, self.channels))[:, 0][starts]
+
+    def starts(self, spec: Spec) -> list[int]:
+        """The first frame of each of its windows()."""
+        return [start for begin, end in self.stretches for start in range(begin, end - spec.window + 1, spec.hop)]
+
+    def clock_s(self, frame: int) -> float:
+        """Seconds on the clock from the recording's beginning to that frame, pauses between segments included."""
+        segment = min(frame, self.frames - 1) // self.segment_len
+        period = max(self.segment_period_s, self.segment_len / self.rate_hz)
+        return segment * period + (frame - segment * self.segment_len) / self.rate_hz
 
     def _too_short(self, spec: Spec) -> CyberHansError:
         what = "" if self.segment_len == self.frames else "segments of "

@@ -10,34 +10,20 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cyberhans.errors import CyberHansError
-from cyberhans.machines import BY_NAME, Bearing, Gear, Machine, Noise
+from cyberhans.machines import BY_NAME, Machine
 from cyberhans.recording import Recording, save_recording
+from cyberhans.vibration import Array, Session, draws, vibration
 from cyberhans.wav import write_whole
 
 MACHINES = tuple(BY_NAME)
 LONGEST_S = 3600.0
-SLIP = 0.015  # random part of the interval between two impacts
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Session:
-    """What differs between two recordings of the same healthy machine."""
-
-    speed: float  # of nominal
-    load: float  # 0 to 1
-    tones: Array  # gain of each tone
-    noise: float
-    resonance: float  # of nominal frequency: temperature, mounting
-    axes: Array  # (channels,) gain of the mounting
-    turn: Array  # (3,) small angles of the remounted sensor, rad
 
 
 def simulate(
@@ -56,7 +42,7 @@ def simulate(
     speed_rpm (mean; 20 to 150 % of nominal) and load (0 to 1) are drawn near their usual values unless given.
     severity 0 (healthy) to 1 (about to fail) leaves everything else of the session as it is.
     """
-    kind = _chosen(machine, fault)
+    kind = chosen(machine, fault)
     _within("seconds", seconds, 0.01, LONGEST_S)
     _within("severity", severity, 0, 1)
     _within("seed", seed, 0, 2**63 - 1)
@@ -65,27 +51,35 @@ def simulate(
     if speed_rpm is not None:
         _within("speed_rpm", speed_rpm, 0.2 * kind.speed_rpm, 1.5 * kind.speed_rpm)
     severity = 0.0 if fault == "none" else float(severity)
-    now = _session(kind, _random(kind, seed, 0), speed_rpm, load)
-    value = _vibration(kind, now, round(seconds * kind.rate_hz), seed, fault, severity)
-    scale = kind.range / 32768
-    return Recording(
-        samples=np.clip(np.rint(value / scale), -32768, 32767).astype(np.int16),
-        rate_hz=kind.rate_hz,
-        machine=kind.name,
+    now = _session(kind, draws(kind, seed, 0), speed_rpm, load)
+    value = vibration(kind, now, round(seconds * kind.rate_hz), partial(draws, kind, seed), fault, severity)
+    return sensed(
+        kind, value,
         session=session or f"seed {seed}",
         label="anomaly" if severity else "normal",
-        unit=kind.unit,
-        scale=scale,
-        axes=kind.axes,
-        sensor=kind.sensor,
-        speed_rpm=round(kind.speed_rpm * now.speed, 1),
+        speed_rpm=round(kind.speed_rpm * float(now.speed), 1),
         load=f"{now.load:.2f}",
-        synthetic=True,
         notes=f"synthetic, made by cyberhans simulate: seed {seed}, fault {fault}, severity {severity:g}",
+    )  # fmt: skip
+
+
+def sensed(machine: Machine, value: Array, **described: Any) -> Recording:
+    """(n, channels) in the machine's unit as its sensor counts them, and what is known of them."""
+    scale = machine.range / 32768
+    return Recording(
+        samples=np.clip(np.rint(value / scale), -32768, 32767).astype(np.int16),
+        rate_hz=machine.rate_hz,
+        machine=machine.name,
+        unit=machine.unit,
+        scale=scale,
+        axes=machine.axes,
+        sensor=machine.sensor,
+        synthetic=True,
+        **described,
     )
 
 
-def _chosen(machine: str, fault: str) -> Machine:
+def chosen(machine: str, fault: str) -> Machine:
     if machine not in BY_NAME:
         raise CyberHansError(f"machine {machine!r}: choose {', '.join(MACHINES)}")
     kind = BY_NAME[machine]
@@ -97,11 +91,6 @@ def _chosen(machine: str, fault: str) -> Machine:
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise CyberHansError(f"{name} {value:g}: must be {low:g} to {high:g}")
-
-
-def _random(machine: Machine, seed: int, stream: int) -> np.random.Generator:
-    """One stream for each purpose, so that a fault does not change the session it happens in."""
-    return np.random.Generator(np.random.PCG64([seed, stream, *machine.name.encode()]))
 
 
 def _session(machine: Machine, rng: np.random.Generator, speed_rpm: float | None, load: float | None) -> Session:
@@ -117,116 +106,6 @@ def _session(machine: Machine, rng: np.random.Generator, speed_rpm: float | None
         axes=np.exp(0.05 * rng.standard_normal(len(machine.axes))),
         turn=np.radians(rng.uniform(-3, 3, 3)),
     )
-
-
-def _vibration(machine: Machine, now: Session, n: int, seed: int, fault: str, severity: float) -> Array:
-    """(n, channels) in the machine's unit, as the sensor would see it."""
-    rng = _random(machine, seed, 1)
-    wander = 0.003 * _slow(rng, n, machine.rate_hz)
-    hz = machine.speed_rpm / 60 * now.speed * (1 + wander)
-    angle = 2 * np.pi * np.cumsum(hz) / machine.rate_hz
-    value = _tones(machine, now, angle, rng, fault, severity)
-    if machine.gear:
-        value += _mesh(machine.gear, now, angle, rng, severity if fault == "gear" else 0.0)
-    value += _broadband(machine.noise, now, n, machine, rng)
-    if fault.startswith("bearing_") and severity:
-        value += severity * _impacts(machine.bearing, now, angle, machine.rate_hz, _random(machine, seed, 2), fault)
-    value = _mounted(value * now.axes + np.array(machine.gravity), now.turn)
-    return value + machine.sensor_noise * rng.standard_normal(value.shape)
-
-
-def _slow(rng: np.random.Generator, n: int, rate_hz: float) -> Array:
-    """(n,) a smooth random curve of unit standard deviation, one independent knot a second."""
-    knots = rng.standard_normal(math.ceil(n / rate_hz) + 3)
-    at = np.arange(n) / rate_hz
-    left = at.astype(np.int64)
-    mix = 0.5 - 0.5 * np.cos(np.pi * (at - left))
-    curve: Array = (knots[left] * (1 - mix) + knots[left + 1] * mix) / np.sqrt((1 - mix) ** 2 + mix**2)
-    return curve
-
-
-def _tones(
-    machine: Machine, now: Session, angle: Array, rng: np.random.Generator, fault: str, severity: float
-) -> Array:
-    n, rate = len(angle), machine.rate_hz
-    value = np.zeros((n, len(machine.axes)))
-    for tone, gain in zip(machine.tones, now.tones, strict=True):
-        phases = rng.uniform(0, 2 * np.pi, len(machine.axes))
-        breath = 1 + 0.08 * _slow(rng, n, rate)
-        amplitude = tone.healthy * gain + (severity * tone.faulty if fault == tone.fault else 0.0)
-        amplitude *= now.speed**tone.power * (1 - tone.load + tone.load * now.load)
-        turns = tone.order * angle if tone.order else 2 * np.pi * tone.hz * np.arange(n) / rate
-        value += amplitude * np.array(tone.gains) * (breath[:, None] * np.cos(turns[:, None] + phases))
-    return value
-
-
-def _mesh(gear: Gear, now: Session, angle: Array, rng: np.random.Generator, severity: float) -> Array:
-    """Mesh harmonics, modulated once a turn; a damaged tooth modulates them briefly (McFadden 1986)."""
-    start, phases = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0, 2 * np.pi, (2, len(gear.gains)))
-    tooth = np.exp(12 * (np.cos(angle - start[1]) - 1))  # about three teeth wide
-    swell = 1 + 0.15 * np.cos(angle - start[0]) + 6 * severity * tooth
-    lag = 0.10 * np.sin(angle - start[0]) - severity * tooth
-    value = np.zeros((len(angle), len(gear.gains)))
-    for m, share in enumerate((1.0, 0.4)):
-        mesh = (m + 1) * (gear.teeth * angle + lag)
-        value += share * swell[:, None] * np.cos(mesh[:, None] + phases[m])
-    value *= gear.amplitude * (0.3 + 0.7 * now.load) * np.array(gear.gains)
-    return value
-
-
-def _broadband(noise: Noise, now: Session, n: int, machine: Machine, rng: np.random.Generator) -> Array:
-    """Noise through the structure: a fall above the corner, and resonances; grows with load and speed."""
-    hz = np.fft.rfftfreq(n, 1 / machine.rate_hz)
-    shape = 1 / np.sqrt(1 + (hz / noise.corner_hz) ** 2)
-    for centre, gain, damping in noise.resonances:
-        off = (hz / (centre * now.resonance) - 1) / damping
-        shape = shape * (1 + gain / (1 + off**2))
-    rms = noise.rms * now.noise * (0.4 + 0.6 * now.load) * now.speed**noise.power
-    shape *= rms / np.sqrt(np.mean(shape**2))
-    white = rng.standard_normal((n, len(machine.axes)))
-    swell = 1 + 0.06 * _slow(rng, n, machine.rate_hz)
-    coloured: Array = np.fft.irfft(np.fft.rfft(white, axis=0) * shape[:, None], n, axis=0) * swell[:, None]
-    return coloured
-
-
-def _impacts(
-    bearing: Bearing, now: Session, angle: Array, rate_hz: float, rng: np.random.Generator, fault: str
-) -> Array:
-    """A train of impacts whose intervals slip at random, each ringing the resonance (Antoni and Randall 2003)."""
-    order = {"bearing_outer": bearing.bpfo, "bearing_inner": bearing.bpfi, "bearing_ball": 2 * bearing.bsf}[fault]
-    carried = {"bearing_outer": 0.0, "bearing_inner": 1.0, "bearing_ball": bearing.ftf}[fault]  # turns with shaft, cage
-    count = math.ceil(angle[-1] / (2 * np.pi) * order * 1.1) + 8
-    struck = np.cumsum(2 * np.pi / order * (1 + SLIP * rng.standard_normal(count)))
-    struck = struck[struck < angle[-1]]
-    at = np.interp(struck, angle, np.arange(len(angle)) / rate_hz)
-    zone = np.maximum(np.cos(carried * struck), 0) ** 1.5  # load zone over half the ring (Stribeck, in Harris)
-    force = bearing.amplitude * now.speed * (0.5 + 0.5 * now.load) * zone * np.exp(0.15 * rng.standard_normal(len(at)))
-    ringing = _ring(at, force, len(angle), rate_hz, bearing.resonance_hz * now.resonance, bearing.damping)
-    spread: Array = ringing[:, None] * np.array(bearing.gains)
-    return spread
-
-
-def _ring(at: Array, force: Array, n: int, rate_hz: float, hz: float, damping: float) -> Array:
-    """(n,) the sum of damped sines that begin at the instants `at` (seconds, between samples too)."""
-    decay = damping * 2 * np.pi * hz
-    first = np.ceil(at * rate_hz).astype(np.int64)
-    index = first[:, None] + np.arange(math.ceil(8 / decay * rate_hz))
-    since = index / rate_hz - at[:, None]
-    wave = force[:, None] * np.exp(-decay * since) * np.sin(2 * np.pi * hz * math.sqrt(1 - damping**2) * since)
-    kept = index < n
-    return np.bincount(index[kept], weights=wave[kept], minlength=n).astype(np.float64, copy=False)
-
-
-def _mounted(value: Array, turn: Array) -> Array:
-    """A 3-axis sensor put back slightly turned about its axes; others are as they were."""
-    if value.shape[1] != 3:
-        return value
-    a, b, c = turn
-    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
-    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
-    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    turned: Array = value @ (about_z @ about_y @ about_x).T
-    return turned
 
 
 DEMO_SECONDS = 10.0

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cyberhans import __version__, detectors
 from cyberhans.alarm_rule import learn_alarm, with_rise
 from cyberhans.baseline import Baseline
+from cyberhans.contamination import contamination
 from cyberhans.detector import Detector
 from cyberhans.detectors import DEFAULT, Features
 from cyberhans.detectors.heads import Head, heads_of
@@ -64,7 +65,8 @@ def train(
     sized = {} if share == 1.0 else {"share": share}
     model, guard = emit(fitted, features, method=method, dtype=dtype)
     chosen = np.linspace(0, len(features) - 1, min(GOLDEN_WINDOWS, len(features))).astype(int)
-    facts = {"idle_level": baseline.idle, "decision": limit.decision(baseline)}
+    facts = {"idle_level": baseline.idle, "decision": limit.decision(baseline),
+             "contamination": contamination(baseline)}  # fmt: skip
     detector = Detector(
         final, kind, model, threshold.value, threshold.uncalibrated, false_alarm_rate,
         arrays=fitted.arrays() | {"left_out_score": left_out},

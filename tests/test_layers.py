@@ -20,11 +20,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 LAYERS = tuple(layer.split() for layer in (
     "cli printing",
     "search",
-    "demo bench bench_summary life train verify rebaseline evaluate capture lines",
+    "demo bench bench_summary life soak contamination suspects train verify rebaseline evaluate capture lines",
     "flash blank build footprint stack machine_code libraries hex_file",
     "emit amalgamation model_source truth emit_whitening",
     "device delivery exchange judgement difference line player emulator ports probe",
-    "simulate machines inspection quality live meter formats catalogue",
+    "simulate looks running vibration machines inspection quality live meter formats catalogue",
     "limit alarm_rule",
     "detector baseline alarm clock detector_source detectors threshold core watch dataset decision idle",
     "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
