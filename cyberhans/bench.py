@@ -28,6 +28,7 @@ from cyberhans.evaluate import evaluate
 from cyberhans.flash import Flash
 from cyberhans.promise import Promise
 from cyberhans.spec import Spec, design, size_for_ram
+from cyberhans.states import states
 from cyberhans.train import LIBRARIES, train
 
 Row = dict[str, Any]
@@ -63,8 +64,9 @@ def bench(
     measured gives rows whose `reason` says why, and no figures. together, apart: globs that make the groups of the
     means, see bench_summary.group(). per_month: the promise that makes every threshold (promise.py), at the windows'
     own pace; where the baseline is too little for it the threshold is that of a detector that still learns. alarms: see
-    evaluate.alarm_counts(). fewer: rows too for each smaller number of training recordings, the first so many, with
-    their number in `recordings`; they count in no mean. warnings: those of evaluate(). flash_bytes: of the image for
+    evaluate.alarm_counts(). states: see states.states(). fewer: rows too for each smaller number of training
+    recordings, the first so many, with their number in `recordings`; they count in no mean. warnings: those of
+    evaluate(). flash_bytes: of the image for
     the board, None where flash_reason says why: linked for seed 0; for another seed that image with its compiled model
     in the place of the first one's. `note` is told (done, of, what) as the work goes on. Gives settings, rows, summary.
     """
@@ -171,7 +173,13 @@ def _figures(settings: Settings, protocol: Protocol, kind: str, seed: int, flash
     facts = {"features": spec.features, "window_s": spec.window / spec.rate_hz, "threshold": detector.threshold,
              "recordings": len(protocol.train)}  # fmt: skip
     size = flash.measure(detector) if flash else {"flash_bytes": None, "flash_reason": None}
-    return {**evaluate(detector, protocol), **facts, "digest": detector.digest.hex(), **size}
+    return {
+        **evaluate(detector, protocol),
+        "states": states(detector, protocol),
+        **facts,
+        "digest": detector.digest.hex(),
+        **size,
+    }
 
 
 def spec_for(protocol: Protocol, size: str) -> Spec:

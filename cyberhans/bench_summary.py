@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from cyberhans.states import RECENTRED_ON
+
 Row = dict[str, Any]
 
 FIGURES = tuple(
@@ -15,6 +17,7 @@ FIGURES = tuple(
 
 
 BAR = 0.9
+LABELS = ("normal", "anomaly")
 
 
 def group(protocol: str, together: Sequence[str] = (), apart: Sequence[str] = ()) -> str | None:
@@ -107,6 +110,7 @@ def lines(found: Row) -> Iterator[str]:
         mark = "!" if any(row.get("warnings") for row in told) else " "
         warned += mark == "!"
         yield f"{name + mark:<{width + 1}} {kind:<11} {_line(told)}"
+    yield from _moved(rows)
     yield "* learning: too little baseline for a promise. Mean over seeds; min…max over seeds; 10 s: counts of seed 0."
     if warned:
         yield f"! warned of, {warned} of {len(places)} rows: few recordings, or something wrong with one; see --json"
@@ -116,6 +120,19 @@ def lines(found: Row) -> Iterator[str]:
         yield f"{kind:<11} at most one false, {BAR:.0%} found: {len(means['heard'])} of {means['protocols']} protocols"
     if reason := next((row["flash_reason"] for row in rows if row.get("flash_reason")), None):
         yield f"No flash bytes: {reason}"
+
+
+def _moved(rows: Sequence[Row]) -> Iterator[str]:
+    """A line for each protocol in whose healthy test recordings the sensor was moved."""
+    for row in rows:
+        told = row.get("states")
+        if told and told["recentred"] and row["seed"] == 0 and not row.get("fewer"):
+            shares = [f"{label} {told[label].get('moved', 0)} of {sum(told[label].values())}" for label in LABELS]
+            after = [f"{name} {auc:.3f}" for name, auc in told["recentred"].items()]
+            yield (
+                f"{row['protocol']} {row['detector']}: windows told as `sensor moved`: {', '.join(shares)};"
+                f" AUC re-centred on {RECENTRED_ON} windows: {', '.join(after)}"
+            )
 
 
 def _line(rows: Sequence[Row]) -> str:

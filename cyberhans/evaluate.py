@@ -160,6 +160,12 @@ def roc(scores: Reals, anomaly: npt.NDArray[np.bool_]) -> tuple[Reals, Reals]:
     return np.append(0, alarms) / max(alarms[-1], 1), np.append(0, hits) / max(hits[-1], 1)
 
 
+def auc(normal: npt.NDArray[np.int32], anomaly: npt.NDArray[np.int32]) -> float:
+    """Of scores: the chance that an anomaly's lies above a normal one's."""
+    scores = np.concatenate([normal, anomaly]).astype(np.float64)
+    return area(*roc(scores, np.repeat([False, True], [len(normal), len(anomaly)])))
+
+
 def area(false_alarms: Reals, hits: Reals) -> float:
     return float(np.trapezoid(hits, false_alarms))
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cyberhans.baseline import Baseline
 from cyberhans.decision import needed, votes_every
+from cyberhans.detectors import LEAST_SPREAD
 from cyberhans.errors import CyberHansError
 from cyberhans.promise import Promise
 from cyberhans.threshold import Threshold, kept_threshold, missing, rank, threshold_for, too_few, too_little
@@ -42,11 +43,13 @@ class Limit:
         if self.promise is not None and missing(session_of, self.votes(baseline)):
             raise too_little(session_of, self.votes(baseline), baseline.interval_s)
 
-    def threshold(self, scores: npt.NDArray[np.int32], baseline: Baseline) -> Threshold:
-        """From the left-out scores (k,) of the baseline's windows."""
+    def threshold(self, scores: npt.NDArray[np.int32], baseline: Baseline, kind: str) -> Threshold:
+        """From the left-out scores (k,) of the baseline's windows by that kind of detector."""
         if self.promise is None:
             return threshold_for(scores, self.false_alarm_rate or 0.0)
-        return kept_threshold(scores, baseline.session_of, self.votes(baseline), self.promise, self.every_s(baseline))
+        return kept_threshold(
+            scores, baseline.session_of, self.votes(baseline), self.promise, self.every_s(baseline), LEAST_SPREAD[kind]
+        )
 
     def decision(self, baseline: Baseline) -> dict[str, Any]:
         """For the provenance: `needed` of `votes` windows, every_s seconds apart, make an alarm."""

@@ -19,7 +19,6 @@ from cyberhans.promise import Promise
 
 MOST_FOLDS = 5
 LEAST_SESSIONS = 4  # with fewer nothing can be said of how the next one will differ
-LEAST_SPREAD = 0.15 * 65536  # 1/65536 octave: healthy machines vary at least so much, whatever few recordings show
 MAD = 1.4826  # of a normal distribution: standard deviation over median absolute deviation
 
 
@@ -70,15 +69,16 @@ def threshold_for(scores: npt.NDArray[np.int32], false_alarm_rate: float) -> Thr
 
 
 def kept_threshold(
-    scores: npt.NDArray[np.int32], session_of: npt.NDArray[np.intp], votes: int, promise: Promise, interval_s: float
-) -> Threshold:
+    scores: npt.NDArray[np.int32], session_of: npt.NDArray[np.intp], votes: int, promise: Promise, interval_s: float,
+    least_spread: float = 0.15,
+) -> Threshold:  # fmt: skip
     """From (k,) left-out scores in order and the session of each: the score that decisions of `votes` windows exceed no
     oftener than promised.
 
     A decision's score is taken as normal: a mean, plus a part of its session (between), plus one of its own (within),
-    plus LEAST_SPREAD. With LEAST_SESSIONS or more, mean and `between` are those of the sessions' medians and stand in
-    the one-sided tolerance bound of a normal distribution at the promise's confidence (Hahn and Meeker 1991). With
-    fewer nothing bounds what the next session does, and the threshold is uncalibrated: the bare estimate, and of a
+    plus least_spread (octaves). With LEAST_SESSIONS or more, mean and `between` are those of the sessions' medians and
+    stand in the one-sided tolerance bound of a normal distribution at the promise's confidence (Hahn and Meeker 1991).
+    With fewer nothing bounds what the next session does, and the threshold is uncalibrated: the bare estimate, and of a
     single recording that of its five blocks, by medians, so that a run-in does not drown what comes after it.
     """
     parts = _parts(session_of)
@@ -88,7 +88,7 @@ def kept_threshold(
     uncalibrated = missing(session_of, votes) > 0
     deviations = promise.deviations(votes, interval_s)
     centre, between = _session_bound(centres, deviations, None if uncalibrated else promise.confidence)
-    value = centre + math.sqrt(between**2 + (deviations * within) ** 2 + (deviations * LEAST_SPREAD) ** 2)
+    value = centre + math.sqrt(between**2 + (deviations * within) ** 2 + (deviations * least_spread * 65536) ** 2)
     return Threshold(math.ceil(min(max(value, -(2**31)), 2**31 - 1)), uncalibrated)
 
 

@@ -60,7 +60,7 @@ def train(
         limit.refuse_too_little(baseline)
     features, heads = baseline.features, heads_of(spec)
     left_out = left_out_scores(kind, features, baseline.session_of, seed, heads, share)
-    threshold = limit.threshold(left_out, baseline)
+    threshold = limit.threshold(left_out, baseline, kind)
     fitted = detectors.fit(kind, features, seed, heads, share)
     sized = {} if share == 1.0 else {"share": share}
     model, guard = emit(fitted, features, method=method, dtype=dtype)
