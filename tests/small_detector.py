@@ -48,7 +48,7 @@ def noise(spec: Spec, count: int, seed: int = 1) -> NDArray[np.int16]:
 def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, uncalibrated: bool = False) -> Detector:
     """Saved to `folder`; its threshold lies in the middle of the golden windows' scores."""
     spec = spec or small_spec()
-    model = Model(MODEL.format(centre=centre, features=spec.features), "hans_toy", spec.features, 0)
+    model = Model(MODEL.format(centre=centre, features=spec.features), "hans_toy", spec.features, 0, plain=True)
     golden = noise(spec, 5, seed=7)
     features = Core(spec).features(golden)
     parts = (features.astype(np.int64) - centre) ** 2
