@@ -17,7 +17,7 @@ from cyberhans.train import train
 from cyberhans.verify import verify_on
 
 MACHINES = ("pump", "fan")
-DETECTORS = ("gaussian", "autoencoder", "forest")
+DETECTORS = ("gaussian", "autoencoder", "forest", "trees")
 FALSE_ALARM_RATE = 0.05  # of 20 windows of training, four recordings of 10 s, no smaller one can be told
 LINK_WINDOWS = 10  # of each test recording, over the link
 HEADER = (

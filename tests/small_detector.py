@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cyberhans import boards
 from cyberhans.build import build
 from cyberhans.core import Core
 from cyberhans.detector import Detector, Model
-from cyberhans.spec import Spec, design, size_for_ram
+from cyberhans.spec import Family, Spec, design, size_for_ram
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="cyberhans-test-")
 
@@ -34,7 +35,9 @@ int32_t hans_toy_entry(const int16_t *features, uint32_t *parts)
 
 
 def small_spec(channels: int = 3, size: str = "small", rate_hz: float = 20_000, segment_len: int = 1024) -> Spec:
-    return design(size, rate_hz, channels, segment_len)
+    """Of design(), with the channels' differences, so that all families are there but spread."""
+    spec = design(size, rate_hz, channels, segment_len)
+    return replace(spec, families=spec.families | Family.DIFFERENCES) if channels > 1 else spec
 
 
 def noise(spec: Spec, count: int, seed: int = 1) -> NDArray[np.int16]:

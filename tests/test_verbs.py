@@ -201,7 +201,7 @@ def test_demo_on_native_prints_a_row_per_machine_and_detector() -> None:
     outcome = cyberhans("demo", "--board", "native")
     assert outcome.code == 0, outcome.err
     rows = outcome.out.splitlines()
-    assert len(rows) == 7 and rows[0].startswith("machine")
+    assert len(rows) == 9 and rows[0].startswith("machine")
     assert all(row.endswith(" 0 differing bits") for row in rows[1:])
 
 
