@@ -35,9 +35,10 @@ int32_t hans_toy_entry(const int16_t *features, uint32_t *parts)
 
 
 def small_spec(channels: int = 3, size: str = "small", rate_hz: float = 20_000, segment_len: int = 1024) -> Spec:
-    """Of design(), with the channels' differences, so that all families are there but spread."""
+    """Of design(); that of few bands with the channels' differences too, so that all families but spread are there."""
     spec = design(size, rate_hz, channels, segment_len)
-    return replace(spec, families=spec.families | Family.DIFFERENCES) if channels > 1 else spec
+    few = channels > 1 and size != "full"
+    return replace(spec, families=spec.families | Family.DIFFERENCES) if few else spec
 
 
 def noise(spec: Spec, count: int, seed: int = 1) -> NDArray[np.int16]:
