@@ -24,6 +24,7 @@ from cyberhans.detectors import Features, Fitted
 from cyberhans.detectors.autoencoder import Autoencoder
 from cyberhans.detectors.forest import Forest, path_length
 from cyberhans.detectors.gaussian import Gaussian
+from cyberhans.detectors.trees import Trees
 from cyberhans.detectors.whitening import UNIT_BITS, Whitening
 from cyberhans.emit_whitening import gaussian_c, whitening_c
 from cyberhans.errors import CyberHansError
@@ -56,10 +57,10 @@ def emit(
 
 def _request(kind: str, inputs: int, method: str | None, dtype: str | None) -> str:
     """The method to take. emlearn ignores what it cannot do (T3.7), so nothing is passed on that it does not know."""
-    possible = {"autoencoder": ("loadable",), "gaussian": ("inline",), "forest": ("loadable", "inline")}.get(kind, ())
+    possible = {"autoencoder": ("loadable",), "forest": ("loadable", "inline")}.get(kind, ("inline",))
     if kind == "forest" and inputs > LOADABLE_FEATURES:
         possible = ("inline",)
-    only = {"forest": "int16_t", "gaussian": "int8_t"}.get(kind, "float")
+    only = {"forest": "int16_t", "trees": "int16_t", "gaussian": "int8_t"}.get(kind, "float")
     if method not in (None, *possible):
         raise CyberHansError(f"{kind} of {inputs} features cannot be {method!r}: choose {' or '.join(possible)}")
     if dtype not in (None, only):
@@ -195,12 +196,56 @@ def _forest(fitted: Forest, method: str) -> tuple[str, int, int]:
     return code + white + values, 0, 4 + room
 
 
-def _tree(tree: Any, chosen: npt.NDArray[Any], features: int) -> SimpleNamespace:
-    """One tree as emlearn reads it. It goes left when x < threshold, scikit-learn when x <= threshold (T3.1)."""
+def _trees(fitted: Trees, method: str) -> tuple[str, int, int]:
+    """A function per tree by emlearn; what it makes of all together is left out."""
+    whitening, heads = fitted.whitening, len(fitted.whitening.heads)
+    starts = [start for start, head in _spans(whitening) for _ in range(head)]
+    places = [place for _, head in _spans(whitening) for place in range(head)]
+    rows = list(zip(fitted.trees, starts, places, strict=True))
+    carrier = type("TreesRegressor", (), {})()
+    carrier.estimators_ = [_guess(tree.tree_, start, place, whitening.size) for tree, start, place in rows if tree]
+    names = [f"{P}_net_tree_{number}" for number in range(len(carrier.estimators_))]
+    code = _convert("RandomForestRegressor", carrier, names, method=method, dtype="int16_t") if names else ""
+    code = model_source.APART + code.replace("static inline float", "static P_APART float")
+    white, room = whitening_c(whitening)
+    sums = "\n".join(_sums(whitening, [tree is not None for tree in fitted.trees]))
+    calls = "\n".join(f"    P_square[{head}] = P_head_{head}();" for head in range(heads))
+    values = model_source.TREES.substitute(heads=heads, unit=_float(2.0**-UNIT_BITS), sums=sums, calls=calls)
+    return code + white + values + model_source.PARTS.substitute(parts=heads), heads, room + 4 * heads
+
+
+def _sums(whitening: Whitening, grown: list[bool]) -> Iterator[str]:
+    """C that adds up a head's squares, one after the other; where no tree has grown its guess is 0."""
+    numbers = iter(range(len(grown)))
+    for head, (start, size) in enumerate(_spans(whitening)):
+        yield f"static P_APART float P_head_{head}(void)\n{{\n    float sum = 0.0f;"
+        for place in range(start, start + size):
+            guess = f"P_net_tree_{next(numbers)}(P_white, {whitening.size})" if grown[place] else "0.0f"
+            yield f"    sum += P_left({place}, {guess});"
+        yield f"    return sum / {size}.0f;\n}}\n"
+
+
+def _spans(whitening: Whitening) -> list[tuple[int, int]]:
+    """Where each head begins among all whitened features, and its size."""
+    sizes = [head.size for head in whitening.heads]
+    return list(zip(np.cumsum([0, *sizes[:-1]]).tolist(), sizes, strict=True))
+
+
+def _guess(tree: Any, start: int, place: int, inputs: int) -> SimpleNamespace:
+    """A regression tree whose features count from `start`, past the one at `place`, which it guesses."""
     split = tree.feature >= 0
-    threshold = np.where(split, np.floor(tree.threshold) + 1, 0)
-    if threshold.min() < -32768 or threshold.max() > 32767:  # emlearn would write them unchecked
-        raise CyberHansError("a threshold of the forest is no int16: features must be int16")
+    feature = np.where(split, start + tree.feature + (tree.feature >= place), -2)
+    columns = SimpleNamespace(
+        node_count=tree.node_count, children_left=tree.children_left, children_right=tree.children_right,
+        feature=feature, threshold=_cuts(tree), value=tree.value.astype(np.float32).reshape(-1, 1, 1),
+    )  # fmt: skip
+    return SimpleNamespace(n_features_in_=inputs, tree_=columns)
+
+
+def _tree(tree: Any, chosen: npt.NDArray[Any], features: int) -> SimpleNamespace:
+    """One tree as emlearn reads it."""
+    split = tree.feature >= 0
+    threshold = _cuts(tree)
     depth = np.zeros(tree.node_count)
     for node in np.flatnonzero(split):  # parents stand before their children
         depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
@@ -211,6 +256,14 @@ def _tree(tree: Any, chosen: npt.NDArray[Any], features: int) -> SimpleNamespace
         value=value.reshape(-1, 1, 1),
     )  # fmt: skip
     return SimpleNamespace(n_features_in_=features, tree_=columns)
+
+
+def _cuts(tree: Any) -> npt.NDArray[Any]:
+    """Its thresholds, whole: emlearn goes left when x < threshold, scikit-learn when x <= threshold (T3.1)."""
+    threshold: npt.NDArray[Any] = np.where(tree.feature >= 0, np.floor(tree.threshold) + 1, 0)
+    if threshold.min() < -32768 or threshold.max() > 32767:  # emlearn would write them unchecked
+        raise CyberHansError("a threshold of the forest is no int16: features must be int16")
+    return threshold
 
 
 def _without_duplicates(forest: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
@@ -261,4 +314,5 @@ _CONVERSIONS: dict[str, Callable[[Any, str], tuple[str, int, int]]] = {
     "autoencoder": _autoencoder,
     "gaussian": _gaussian,
     "forest": _forest,
+    "trees": _trees,
 }

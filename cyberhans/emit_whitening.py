@@ -46,7 +46,7 @@ static void P_gather(const int16_t *features, uint8_t run, int16_t *x)
     }
 }
 
-/* What row $reach_text expects is taken off; in 1/64 of a deviation. No sum leaves 32 bits. */
+/* A feature less what those before it, at most $last, make expect; in 1/64 of a deviation. No sum leaves 32 bits. */
 static int16_t P_row(const int16_t *x, uint8_t length, const int8_t *weight, uint8_t shift)
 {
     int32_t sum = ((int32_t)1 << shift) >> 1;
@@ -68,7 +68,7 @@ static void P_whiten(const int16_t *features$argument)
             P_gather(features, run, x);
         }
 $begin
-        for (uint8_t i = P_size[head]; i-- > 0;) { /* the last first: a row needs what stands before it as it was */
+        for (uint8_t i = P_size[head]; i-- > 0;) { /* the last first: those before are still needed */
             const uint8_t from = i >= $reach ? (uint8_t)(i - $last) : 0, length = (uint8_t)(i + 1 - from);
             x[i] = P_row(x + from, length, weight, *shift++);
             weight += length;
@@ -133,7 +133,7 @@ def _text(whitening: Whitening, room: int, purpose: dict[str, str]) -> str:
         size=_table("uint8_t P_size", [head.size for head in heads]),
         runs=_table("uint8_t P_runs", [len(head.runs) for head in heads]),
         run=", ".join(_run(head) for head in heads), run_count=len(runs), room=room, heads=len(heads),
-        none=NONE, reach=REACH, last=REACH - 1, reach_text=f"of the {REACH - 1} before it", **purpose,
+        none=NONE, reach=REACH, last=REACH - 1, **purpose,
     )  # fmt: skip
     return "\n".join(line for line in text.splitlines() if line.strip() or not line) + "\n"
 

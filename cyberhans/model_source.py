@@ -96,6 +96,35 @@ static const float *P_values(const int16_t *features)
 }
 """)
 
+APART = """
+/* All trees in one function would be too far across for the short jumps of a Cortex-M0. */
+#if defined(__GNUC__)
+#define P_APART __attribute__((noinline))
+#else
+#define P_APART
+#endif
+
+"""
+TREES = Template("""
+static float P_square[$heads];
+
+/* The square of what a guess leaves of a whitened feature, in deviations. */
+static P_APART float P_left(int32_t place, float guess)
+{
+    const float residual = ((float)P_white[place] - guess) * $unit;
+    return residual * residual;
+}
+
+$sums
+/* Each head's mean square of what its trees leave. */
+static const float *P_values(const int16_t *features)
+{
+    P_whiten(features);
+$calls
+    return P_square;
+}
+""")
+
 FOREST = Template("""
 static float P_path;
 

@@ -33,7 +33,7 @@ RATE_HZ = 8000
 LENGTH, FRAMES, BANDS = 1024, 200, 32
 WINDOW = LENGTH + (FRAMES - 1) * LENGTH // 2
 SPEC = Spec(RATE_HZ * 1000, 1, WINDOW, WINDOW, Family.LEVEL, (Frame(LENGTH, band_edges(LENGTH, RATE_HZ, BANDS)),))
-DETECTORS = ("gaussian", "autoencoder", "forest")
+DETECTORS = ("gaussian", "autoencoder", "forest", "trees")
 SCRATCH = tempfile.TemporaryDirectory(prefix="bench-")  # goes when Python ends
 SESSIONS, WINDOWS_EACH = 10, 8
 STAGES = ("spectrum", "bands", "level", "features", "window")

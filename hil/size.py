@@ -27,7 +27,7 @@ from cyberhans.train import train
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "recordings" / "demo"
 MACHINE = "pump"
-DETECTORS = ("gaussian", "autoencoder", "forest")
+DETECTORS = ("gaussian", "autoencoder", "forest", "trees")
 SCRATCH = tempfile.TemporaryDirectory(prefix="size-")  # goes when Python ends
 COLUMNS = ("flash", "core", "tables", "model", "app", "port", "waveform", "library", "ram", "stack")
 

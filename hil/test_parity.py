@@ -26,7 +26,7 @@ from cyberhans.verify import adversarial_windows, gather_windows, verify
 
 Record = Callable[[str, object], None]
 SCRATCH = tempfile.TemporaryDirectory(prefix="parity-")  # goes when Python ends
-DETECTORS = ("gaussian", "autoencoder", "forest")
+DETECTORS = ("gaussian", "autoencoder", "forest", "trees")
 # Each protocol with the largest Spec it is learnt with, where the board has the memory: so every size runs on every
 # board that holds it; and the windows taken of each test recording in the ordinary run: a few dozen in all.
 PROTOCOLS = {

@@ -15,7 +15,7 @@ from cyberhans.alarm import NEVER_IDLE, Alarm
 from cyberhans.build import build
 from cyberhans.core import Core
 from cyberhans.detector import Detector, Model
-from cyberhans.spec import Spec, design, size_for_ram
+from cyberhans.spec import Family, Spec, design, size_for_ram
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="cyberhans-test-")
 
@@ -36,7 +36,10 @@ int32_t hans_toy_entry(const int16_t *features, uint32_t *parts)
 
 
 def small_spec(channels: int = 3, size: str = "small", rate_hz: float = 20_000, segment_len: int = 1024) -> Spec:
-    return design(size, rate_hz, channels, segment_len)
+    """Of design(); that of few bands with the channels' differences too, so that all families but spread are there."""
+    spec = design(size, rate_hz, channels, segment_len)
+    few = channels > 1 and size != "full"
+    return replace(spec, families=spec.families | Family.DIFFERENCES) if few else spec
 
 
 def noise(spec: Spec, count: int, seed: int = 1) -> NDArray[np.int16]:
@@ -61,7 +64,7 @@ def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, u
     """Saved to `folder`; its threshold lies in the middle of the golden windows' scores. Its alarm logic judges, but
     follows nothing, unless another is given: so scores depend on their window alone."""
     spec = spec or small_spec()
-    model = Model(MODEL.format(centre=centre, features=spec.features), "hans_toy", spec.features, 0)
+    model = Model(MODEL.format(centre=centre, features=spec.features), "hans_toy", spec.features, 0, plain=True)
     golden = noise(spec, 5, seed=7)
     features = Core(spec).features(golden)
     alarm = alarm or steady_alarm(features.mean(axis=0).round().astype(np.int16))

@@ -344,7 +344,7 @@ def test_the_promised_means(recordings: Path, record_property: Callable[[str, ob
     protocols, seeds, groups = (("*",), 5, 18) if ENDURANCE else (("run_to_failure/*",), 1, 3)
     found = bench(recordings, protocols=protocols, seeds=seeds, board_name="native", together=TOGETHER, apart=APART)
     told = found["summary"]
-    for kind, least in {"gaussian": 0.975, "autoencoder": 0.95, "forest": 0.90}.items():
+    for kind, least in {"gaussian": 0.988, "autoencoder": 0.971, "forest": 0.941, "trees": 0.971}.items():
         over_groups = told[kind]["over_groups"]["auc"]
         assert told[kind]["groups_counted"] == groups and told[kind]["not_measured"] == []
         assert over_groups["min"] >= least, kind

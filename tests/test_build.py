@@ -357,7 +357,7 @@ def trained(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     first = protocol.train[0]
     spec = design("tiny", first.rate_hz, first.samples.shape[1], first.segment_len)
     folders = {}
-    for kind in ("gaussian", "autoencoder", "forest"):
+    for kind in ("gaussian", "autoencoder", "forest", "trees"):
         folders[kind] = tmp_path_factory.mktemp(kind)
         train(protocol.train, kind=kind, spec=spec, false_alarm_rate=0.02, seed=0, uncalibrated=True).save(
             folders[kind]

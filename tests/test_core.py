@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import oracle
 import pytest
 from numpy.typing import NDArray
 from stream import build_stream, stream
@@ -265,7 +266,9 @@ int32_t entry_a(const int16_t *f, uint32_t *p) { (void)f; (void)p; return 77; }
 """
 
 
-def write_detector(folder: Path, tables_of: Spec, model_of: Spec, model: str = MODEL_77) -> None:
+def write_detector(
+    folder: Path, tables_of: Spec, model_of: Spec, model: str = MODEL_77, kind: str = "HANS_DIRECT"
+) -> None:
     """A detector whose score is always 77, one above its threshold, or another model's."""
     digest = ", ".join(map(str, model_of.digest))
     (folder / "tables.c").write_text(emit_tables(tables_of))
@@ -278,7 +281,7 @@ def write_detector(folder: Path, tables_of: Spec, model_of: Spec, model: str = M
     (folder / "detector.c").write_text(
         '#include "detector.h"\nint32_t entry_a(const int16_t *f, uint32_t *p);\n'
         "const struct hans_model model_a = {.magic = HANS_MODEL_MAGIC, .interface = HANS_INTERFACE,"
-        f" .kind = HANS_DIRECT, .spec = {{{digest}}}, .features = {model_of.features}, .threshold = 76,"
+        f" .kind = {kind}, .spec = {{{digest}}}, .features = {model_of.features}, .threshold = 76,"
         " .entry = entry_a};\n"
     )
 
@@ -291,6 +294,40 @@ def test_a_model_gives_scores_and_verdicts(tmp_path: Path) -> None:
     assert results.score.tolist() == [77] * 3 and results.verdict.tolist() == [1] * 3
     items = core.trace(noise(spec)[0])
     assert items[Stage.SCORE] == [(77).to_bytes(4, "little")] and items[Stage.VERDICT] == [b"\x01"]
+
+
+HEADS_MODEL = """\
+#include <stdint.h>
+int32_t entry_a(const int16_t *f, uint32_t *p);
+int32_t entry_a(const int16_t *f, uint32_t *p)
+{{
+    for (int i = 0; i < {heads}; i++) {{
+        p[i] = (uint32_t)(uint16_t)f[i] * (uint16_t)f[i];
+    }}
+    return 12345; /* not looked at */
+}}
+"""
+
+
+@pytest.mark.parametrize("heads", [1, 2, 5, 6])
+def test_a_score_of_heads_is_the_mean_of_their_logs(heads: int, tmp_path: Path) -> None:
+    """As the oracle has it; the zeros of a silent window too."""
+    spec = SPECS["64"]
+    write_detector(tmp_path, spec, spec, HEADS_MODEL.format(heads=heads), kind=f"HANS_HEADS, .parts = {heads}")
+    windows = noise(spec, 40)
+    windows[0] = 0
+    results = Core(spec, tmp_path).run(windows)
+    squares = [[int(np.uint16(value)) ** 2 for value in row[:heads]] for row in results.features]
+    assert results.score.tolist() == [oracle.heads_score(parts) for parts in squares]
+    assert results.score[0] == -12 * 65536 and len(set(results.score.tolist())) > 30
+
+
+def test_the_bounds_of_a_score_of_heads() -> None:
+    """Rounded to the nearest, half up; exact for as many heads as there can be."""
+    assert oracle.heads_score([1, 2]) == 32768 - 12 * 65536
+    assert oracle.heads_score([0, 3]) == (oracle.log16(3) + 1) // 2 - 12 * 65536
+    assert oracle.heads_score([2**32 - 1] * 255) == oracle.log16(2**32 - 1) - 12 * 65536
+    assert 255 * oracle.log16(2**32 - 1) + 127 < 2**31
 
 
 @pytest.fixture

@@ -211,9 +211,9 @@ def test_demo_protocols_share_no_recording_between_training_and_test(demo: Path)
 REAL = {
     "engine_idle/car01": (100, 100, 120),
     "run_to_failure/bearing1_2": (174, 261, 44),
-    "adxl356_pooled": (100, 90, 2400),
+    "adxl356_pooled": (50, 40, 1200),
     "ceiling_fan/low": (292, 293, 580),
-    "cwru_smoke": (24, 24, 201),
+    "cwru_smoke": (5, 5, 40),
 }
 
 

@@ -13,7 +13,8 @@ from cyberhans.detectors import KINDS, WITHOUT_CHANCE, Scale, log2_mean
 from cyberhans.detectors.autoencoder import hidden_size
 from cyberhans.detectors.forest import Forest, path_length
 from cyberhans.detectors.gaussian import Gaussian
-from cyberhans.detectors.heads import one_head
+from cyberhans.detectors.heads import Head, Run, one_head
+from cyberhans.detectors.trees import Trees
 from cyberhans.detectors.whitening import Whitening
 from cyberhans.emit import emit
 from cyberhans.errors import CyberHansError
@@ -69,7 +70,7 @@ def test_a_constant_feature_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 20])
-@pytest.mark.parametrize("kind", ["autoencoder", "gaussian"])
+@pytest.mark.parametrize("kind", ["autoencoder", "gaussian", "trees"])
 def test_a_machine_whose_features_all_stand_still_is_learnt(kind: str, count: int) -> None:
     still = np.full((40, count), 1234, np.int16)
     learnt = detectors.fit(kind, still, 0)
@@ -145,6 +146,34 @@ def test_a_forest_score_is_log2_of_scikit_learns() -> None:
     seen = forest.inputs(rows)
     np.testing.assert_allclose(-np.exp2(forest.score(rows)), forest.trees.score_samples(seen), rtol=1e-12)
     assert forest.score(rows).max() < 0
+
+
+def test_trees_guess_each_whitened_feature_from_the_others_of_its_head() -> None:
+    """What no straight line tells, whether two features have one sign, is strange to trees and not to a gaussian."""
+    random = np.random.default_rng(0)
+    sides = random.choice([-400, 400], (300, 2))
+
+    def rows(product: int) -> np.ndarray:
+        third = product * np.sign(sides[:, 0] * sides[:, 1]) * 400
+        return np.column_stack([sides, third]).astype(np.int16) + random.integers(-20, 21, (300, 3)).astype(np.int16)
+
+    normal, strange = rows(1), rows(-1)
+    trees, gaussian = (detectors.fit(kind, normal, 0) for kind in ("trees", "gaussian"))
+    assert np.median(trees.score(strange)) > np.median(trees.score(normal)) + 1.0
+    assert abs(np.median(gaussian.score(strange)) - np.median(gaussian.score(normal))) < 0.3
+
+
+def test_trees_keep_to_their_head() -> None:
+    """A feature of one head changes nothing in the other's part."""
+    rows = features(20)
+    heads = (Head((Run(0, None, 12, 0),)), Head((Run(12, None, 8, 0),)))
+    learnt = detectors.fit("trees", rows, 0, heads)
+    assert isinstance(learnt, Trees) and len(learnt.trees) == 20 and any(learnt.trees)
+    moved = rows.copy()
+    moved[:, 3] += 200
+    before, after = learnt.squares(rows), learnt.squares(moved)
+    np.testing.assert_array_equal(before[:, 1], after[:, 1])
+    assert (before[:, 0] != after[:, 0]).all()
 
 
 def test_a_forest_grows_from_fewer_windows_than_it_would_like() -> None:

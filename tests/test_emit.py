@@ -24,7 +24,7 @@ from cyberhans.errors import CyberHansError
 
 CORE = firmware_dir() / "core"
 ROWS = np.concatenate([features(seed=3), np.random.default_rng(0).integers(-32768, 32768, (50, 20)).astype(np.int16)])
-MODELS = [("autoencoder", None), ("gaussian", None), ("forest", "loadable"), ("forest", "inline")]
+MODELS = [("autoencoder", None), ("gaussian", None), ("forest", "loadable"), ("forest", "inline"), ("trees", None)]
 
 
 def entries(made: Model, rows: NDArray[np.int16], library: ctypes.CDLL | None = None) -> NDArray[np.int64]:
@@ -51,8 +51,9 @@ def compiles(text: str, *flags: str, include: Path = CORE) -> bool:
     return subprocess.run(command, input=text, text=True, capture_output=True, check=False).returncode == 0
 
 
-def test_parts_are_the_rounded_squares() -> None:
-    made = model("autoencoder")
+@pytest.mark.parametrize("kind", ["autoencoder", "trees"])
+def test_parts_are_the_rounded_squares(kind: str) -> None:
+    made = model(kind)
     np.testing.assert_array_equal(entries(made, ROWS), exactly_rounded(truth.run(made, ROWS)))
 
 
@@ -201,12 +202,20 @@ def test_the_cross_compiler_has_nothing_to_say(cpu: str, kind: str, method: str 
 # The truth guard
 
 
+def test_the_guard_sees_one_changed_tree() -> None:
+    made = model("trees")
+    text, count = re.subn(r"(net_tree_7\(.*?return )-?[\d.]+f;", r"\g<1>640.0f;", made.text, count=1, flags=re.DOTALL)
+    assert count == 1
+    with pytest.raises(CyberHansError, match="differs from its source"):
+        truth.compare(fitted("trees"), replace(made, text=text), features())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_guard_says_how_well_they_agree(kind: str) -> None:
     found = truth.compare(fitted(kind), model(kind), features())
     assert found["windows"] == 2 * len(features())
     assert 0 < found["error"] <= found["largest_error"] < found["limit"]
-    assert found["limit"] == {"forest": 1e-6, "autoencoder": 1e-3, "gaussian": 0.25}[kind]
+    assert found["limit"] == {"forest": 1e-6, "autoencoder": 1e-3, "gaussian": 0.25, "trees": 1e-3}[kind]
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_3_2_ours_gives_every_float_back() -> None:
 
 
 def test_3_2_the_distance_of_steep_features_is_lost(emlearn: Any) -> None:
-    """Of features that vary by thousands it has a precision of 1e-7: six decimals leave none. Ours is in integers."""
+    """Of features that vary by thousands its precision is 1e-7: six decimals leave nothing. Ours is in integers."""
     rows = np.clip(np.random.default_rng(0).normal(size=(200, 5)) * 9000, -32768, 32767).astype(np.int16)
     text = emlearn.convert(EllipticEnvelope(random_state=0).fit(rows), method="inline").save(name="m")
     theirs = upstream(emlearn, text, "o[0] = m_predict(x, n);", rows, "float")

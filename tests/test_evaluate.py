@@ -167,7 +167,9 @@ def test_an_uncalibrated_detector_says_so(protocol: Protocol) -> None:
 
 @pytest.mark.recordings
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "least"), [("autoencoder", 0.99), ("forest", 0.95), ("gaussian", 0.99)])
+@pytest.mark.parametrize(
+    ("kind", "least"), [("autoencoder", 0.99), ("forest", 0.95), ("gaussian", 0.99), ("trees", 0.99)]
+)
 def test_a_coin_on_a_real_fan_is_heard(recordings: Path, kind: str, least: float) -> None:
     """Real accelerometer, ceiling fan with and without a coin on a blade; the rate asked for is kept."""
     real = load_protocol(recordings, "ceiling_fan/low")

@@ -32,7 +32,7 @@ def port() -> Iterator[serial.Serial]:
 
 def line_of(port: serial.Serial) -> str:
     """The next line, without the packets before it: those end with a zero."""
-    return bytes(port.read_until(b"\n")).rpartition(b"\0")[2].decode()
+    return bytes(port.read_until(b"\r\n")).rpartition(b"\0")[2].decode()
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r", b"\r\n"])

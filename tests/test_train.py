@@ -222,7 +222,7 @@ def test_the_rate_is_kept_for_sessions_unseen_if_several_were_learnt_and_not_aft
     assert four < 0.1 and one > 0.3
 
 
-KINDS_OF_STILL = [("gaussian", ""), ("autoencoder", ""), ("forest", "could never alarm")]
+KINDS_OF_STILL = [("gaussian", ""), ("autoencoder", ""), ("forest", "could never alarm"), ("trees", "")]
 
 
 @pytest.mark.parametrize(("kind", "words"), KINDS_OF_STILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import fnmatch
 import re
 
 import numpy as np
@@ -195,16 +196,25 @@ def in_c(whitening: Whitening, seen: Window) -> NDArray[np.uint32]:
     return found
 
 
+TARGETS = {
+    "engine_idle/*": 0.99, "adxl356_pooled": 0.998, "adxl356_unseen_speed/*": 0.975, "adxl345/*": 0.945,
+    "run_to_failure/bearing2_1": 0.98, "ceiling_fan/high": 0.945,
+}  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.recordings
-def test_rounding_costs_no_quality_on_any_protocol() -> None:
-    """Window AUC of the integers against float64 before any rounding, over all real protocols: 0.003 at worst."""
-    worst = {name: rounding_cost(name) for name in protocol_names(real_recordings())}
-    assert len(worst) >= 25
-    assert max(worst.values()) <= 0.003, max(worst, key=lambda name: worst[name])
+def test_window_auc_on_real_recordings_and_what_rounding_costs_of_it() -> None:
+    """Over all real protocols: 0.003 at worst against float64 before any rounding, and what the default is held to."""
+    found = {name: rounded_and_exact(name) for name in protocol_names(real_recordings())}
+    assert len(found) >= 25
+    assert max(abs(rounded - exact) for rounded, exact in found.values()) <= 0.003
+    for pattern, least in TARGETS.items():
+        of = {name: rounded for name, (rounded, _) in found.items() if fnmatch.fnmatchcase(name, pattern)}
+        assert of and min(of.values()) >= least, of
 
 
-def rounding_cost(name: str) -> float:
+def rounded_and_exact(name: str) -> tuple[float, float]:
     protocol = load_protocol(real_recordings(), name)
     spec = spec_for(protocol, "full")
     core = Core(spec)
@@ -217,9 +227,8 @@ def rounding_cost(name: str) -> float:
     gaussian = detectors.fit("gaussian", rows, 0, heads_of(spec))
     assert isinstance(gaussian, Gaussian)
     tested, anomaly = np.concatenate([sound, bad]), np.arange(len(sound) + len(bad)) >= len(sound)
-    scores = gaussian.score(tested), log2_mean(gaussian.squares(tested))
-    rounded, exact = (area(*roc(score, anomaly)) for score in scores)
-    return abs(rounded - exact)
+    rounded, exact = gaussian.score(tested), log2_mean(gaussian.squares(tested))
+    return area(*roc(rounded, anomaly)), area(*roc(exact, anomaly))
 
 
 def at_work(spec: Spec, rows: Window, level: int | None) -> Window:

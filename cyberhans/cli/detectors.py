@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cyberhans.recording import Recording
     from cyberhans.spec import Spec
 
-Kind = Annotated[str, typer.Option("--detector", help="autoencoder, forest or gaussian.")]
+Kind = Annotated[str, typer.Option("--detector", help="autoencoder, forest, gaussian or trees.")]
 BoardName = Annotated[str, typer.Option("--board", help="What the detector is for; `cyberhans boards` lists them.")]
 AlarmsPerMonth = Annotated[
     float | None, typer.Option(help="False alarms you can live with in a month of healthy running; default 1.")

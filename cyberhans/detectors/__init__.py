@@ -1,4 +1,4 @@
-"""What can be learnt from normal windows: autoencoder, forest, gaussian. The only rooms with scikit-learn."""
+"""What can be learnt from normal windows: autoencoder, forest, gaussian, trees. The only rooms with scikit-learn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cyberhans.detectors.heads import Head, one_head
 from cyberhans.errors import CyberHansError
 
-KINDS = ("autoencoder", "forest", "gaussian")
+KINDS = ("autoencoder", "forest", "gaussian", "trees")
 DEFAULT = "gaussian"  # what wins on all real protocols at hand, and the smallest
 WITHOUT_CHANCE = ("gaussian",)  # kinds that learn the same with every seed
 SHARES = {"autoencoder": (0.5, 1.0), "forest": (0.25, 0.5, 1.0)}  # of a kind's own size: its cells, its trees

@@ -133,6 +133,10 @@ static void check_errors(uint64_t *work, size_t size)
     model = direct_model();
     model.kind = HANS_PARTS; /* with no parts */
     CHECK(hans_init(&hans, &SPEC, &model, work, size) == HANS_E_MODEL);
+    model.kind = HANS_HEADS; /* with none */
+    CHECK(hans_init(&hans, &SPEC, &model, work, size) == HANS_E_MODEL);
+    model.parts = SPEC.features;
+    CHECK(hans_init(&hans, &SPEC, &model, work, size) == HANS_OK);
     model.parts = (uint16_t)(SPEC.features + 1); /* would not fit the work memory */
     CHECK(hans_init(&hans, &SPEC, &model, work, size) == HANS_E_MODEL);
     spec.channels = 7;
