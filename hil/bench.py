@@ -126,15 +126,15 @@ def rows(chosen: Sequence[Board], note: Callable[[str], None]) -> Iterator[dict[
 
 
 HEADER = (
-    f"{'board':<18} {'detector':<11} {'spectrum':>9} {'bands':>7} {'level':>7} {'features':>8} {'score':>9} {'alarm':>6} "
-    f"{'window':>12} {'code':>6} {'tables':>6} {'model':>7} {'RAM':>6} {'stack':>5}"
+    f"{'board':<18} {'detector':<11} {'spectrum':>9} {'bands':>7} {'level':>7} {'features':>8} {'score':>9} "
+    f"{'alarm':>6} {'window':>12} {'code':>6} {'tables':>6} {'model':>7} {'RAM':>6} {'stack':>5}"
 )
 
 
 def line(row: dict[str, Any]) -> str:
-    stages = f"{row['spectrum']:>9,} {row['bands']:>7,} {row['level']:>7,} {row['features']:>8,} {row['score']:>9,} {row['alarm']:>6,}"
+    stages = f"{row['spectrum']:>9,} {row['bands']:>7,} {row['level']:>7,} {row['features']:>8,} {row['score']:>9,}"
     memory = f"{row['code']:>6,} {row['tables']:>6,} {row['model']:>7,} {row['ram']:>6,} {row['stack'] or '-':>5}"
-    return f"{row['board']:<18} {row['detector']:<11} {stages} {row['window']:>12,} {memory}"
+    return f"{row['board']:<18} {row['detector']:<11} {stages} {row['alarm']:>6,} {row['window']:>12,} {memory}"
 
 
 def main() -> int:
