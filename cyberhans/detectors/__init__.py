@@ -19,7 +19,7 @@ SHARES = {"autoencoder": (0.5, 1.0), "forest": (0.25, 0.5, 1.0)}  # of a kind's 
 LEAST_WINDOWS = 4
 # Octaves of score: healthy machines vary at least so much, whatever few recordings show. A forest's scores are those of
 # isolation, which squeezes all distances into less than an octave.
-LEAST_SPREAD = {"autoencoder": 0.15, "forest": 0.01, "gaussian": 0.15}
+LEAST_SPREAD = {"autoencoder": 0.15, "forest": 0.01, "gaussian": 0.15, "trees": 0.15}
 PART_STEP = 2.0**-12  # SPEC.md section 7: a device counts the parts of a score in these
 FEATURE_STEP = 2.0  # 1/256 octave; a feature that varies less is taken to vary this much
 
