@@ -26,7 +26,7 @@ LAYERS = tuple(layer.split() for layer in (
     "simulate alarm_rule machines inspection quality live meter formats catalogue",
     "detector alarm clock detector_source detectors threshold core watch dataset decision idle",
     "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
-    "reason machine_file draft spool ranges",
+    "reason machine_file draft spool ranges wire",
     "errors __init__",
 ))  # fmt: skip
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}
