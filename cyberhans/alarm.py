@@ -108,7 +108,7 @@ class Alarm:
         try:
             alarm = cls(**named | {"gravity": tuple(named["gravity"])}, centre=centre, limit=limit)
             alarm.check()
-        except (KeyError, TypeError, struct.error) as wrong:
+        except (KeyError, TypeError, ValueError, struct.error) as wrong:
             raise CyberHansError(f"alarm settings: {wrong}") from None
         return alarm
 
@@ -121,5 +121,7 @@ class Alarm:
             )
         if self.fast > 7 or self.slow > 14 or self.moved > 2**20:
             raise CyberHansError("alarm settings: fast is at most 7, slow 14, moved 2^20")
-        if self.centre.shape != self.limit.shape or self.limit.min(initial=0) < 0:
+        arrays = self.centre, self.limit
+        whole = all(array.ndim == 1 and array.dtype == np.int16 for array in arrays)
+        if not whole or len(self.centre) != len(self.limit) or self.limit.min(initial=0) < 0:
             raise CyberHansError("alarm settings: centre and limit take one number per feature, limit none below 0")

@@ -21,11 +21,12 @@ FAST = 2  # the fast mean follows by a quarter of the way a window
 SLOWEST, SOONEST = 14, 4
 CHANGE = 26  # 1/256 octave: 0.1 octave, 0.3 dB
 RISE = 384  # 1/256 octave above the highest rise while learning: 1.5 octaves, 4.5 dB
-REACH = 768  # 1/256 octave: 3 octaves, 9 dB
+REACH = 512  # 1/256 octave: 2 octaves, 6 dB: a sensor put elsewhere stays within, a bearing at its end does not
 LEAST_LIMIT = 38  # 1/256 octave: 0.15 octave
 DEVIATIONS = 3
 CLIPPED = 0.01  # of a window's samples
-STEADY_DEG, TOUCHED_DEG = 0.25, 0.5  # angle of gravity while learning; at least, when the sensor was touched
+STEADY_DEG = 0.25  # largest angle of gravity while learning
+TOUCHED_DEG = 2 * STEADY_DEG  # more says that the sensor was touched
 LEAST_GRAVITY = 64  # LSB: below, one LSB is an angle
 
 Samples = NDArray[np.int16]
@@ -82,7 +83,7 @@ def _gravity(means: Sequence[Samples]) -> tuple[tuple[int, int, int], int]:
     largest = max(float(_angles_deg(_smoothed(part), common).max()) for part in means if len(part))
     if largest > STEADY_DEG:
         return (0, 0, 0), 0
-    sine = math.sin(math.radians(max(TOUCHED_DEG, 2 * largest)))
+    sine = math.sin(math.radians(TOUCHED_DEG))
     x, y, z = (int(v) for v in common)
     return (x, y, z), math.ceil(sine * sine * 2**20)
 

@@ -202,7 +202,7 @@ def load_detector(folder: str | Path) -> Detector:
             golden=arrays.pop("golden"),
             golden_features=arrays.pop("golden_features"),
             golden_score=arrays.pop("golden_score"),
-            alarm=_alarm_of(fields["alarm"], arrays),
+            alarm=_alarm_of(fields, arrays, described),
             arrays=arrays,
             folder=folder,
             **{name: fields[name] for name in ("kind", "threshold", "uncalibrated", "false_alarm_rate", "provenance")},
@@ -212,6 +212,8 @@ def load_detector(folder: str | Path) -> Detector:
             files[name]  # what is compiled must be among the files that were compared
     except (AttributeError, KeyError, TypeError, ValueError) as wrong:
         raise CyberHansError(f"{described}: a field is missing or wrong ({wrong}); train again") from None
+    if detector.alarm and len(detector.alarm.centre) != detector.spec.features:
+        raise CyberHansError(f"{described}: the alarm's centre is not one number per feature; train again")
     if not isinstance(detector.threshold, int) or not -(2**31) <= detector.threshold < 2**31:
         raise CyberHansError(f"{described}: threshold {detector.threshold} is no int32; train again")
     found = {"spec": detector.spec.digest, "model": detector.model.digest, "detector": detector.digest}
@@ -221,9 +223,15 @@ def load_detector(folder: str | Path) -> Detector:
     return detector
 
 
-def _alarm_of(fields: dict[str, Any] | None, arrays: dict[str, npt.NDArray[Any]]) -> Alarm | None:
+def _alarm_of(fields: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], described: Path) -> Alarm | None:
     """Takes its arrays out of `arrays`."""
-    return Alarm.from_dict(fields, *(arrays.pop(f"alarm_{name}") for name in ARRAYS)) if fields else None
+    if fields["alarm"] is None:
+        return None
+    try:
+        alarm = Alarm.from_dict(fields["alarm"], *(arrays.pop(f"alarm_{name}") for name in ARRAYS))
+    except CyberHansError as wrong:
+        raise CyberHansError(f"{described}: {wrong}; train again") from None
+    return alarm
 
 
 def _spec_of(fields: dict[str, Any], described: Path) -> Spec:

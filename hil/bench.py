@@ -36,7 +36,7 @@ SPEC = Spec(RATE_HZ * 1000, 1, WINDOW, WINDOW, Family.LEVEL, (Frame(LENGTH, band
 DETECTORS = ("gaussian", "autoencoder", "forest")
 SCRATCH = tempfile.TemporaryDirectory(prefix="bench-")  # goes when Python ends
 SESSIONS, WINDOWS_EACH = 10, 8
-STAGES = ("spectrum", "bands", "level", "features", "window")
+STAGES = ("spectrum", "bands", "level", "features", "alarm", "window")
 SHORT_LOOP, LONG_LOOP = 2_000, 2_000_000  # instructions: rounds of firmware/bench/bench.c, two each
 ANSWER_SECONDS, KNOCK_SECONDS = 120.0, 1.0
 
@@ -51,7 +51,7 @@ def learn(kind: str) -> Detector:
 
 
 def bench(board: Board, kind: str, scratch: Path) -> dict[str, Any]:
-    """One row: instructions by stage (per frame; features and score per window; window: all of it), and bytes.
+    """One row: instructions by stage (per frame; features, score and alarm per window; window: all of it), and bytes.
 
     code: the core's, without packets, which this image does not use. Raises CyberHansError where it does not fit.
     """
@@ -127,14 +127,14 @@ def rows(chosen: Sequence[Board], note: Callable[[str], None]) -> Iterator[dict[
 
 HEADER = (
     f"{'board':<18} {'detector':<11} {'spectrum':>9} {'bands':>7} {'level':>7} {'features':>8} {'score':>9} "
-    f"{'window':>12} {'code':>6} {'tables':>6} {'model':>7} {'RAM':>6} {'stack':>5}"
+    f"{'alarm':>6} {'window':>12} {'code':>6} {'tables':>6} {'model':>7} {'RAM':>6} {'stack':>5}"
 )
 
 
 def line(row: dict[str, Any]) -> str:
     stages = f"{row['spectrum']:>9,} {row['bands']:>7,} {row['level']:>7,} {row['features']:>8,} {row['score']:>9,}"
     memory = f"{row['code']:>6,} {row['tables']:>6,} {row['model']:>7,} {row['ram']:>6,} {row['stack'] or '-':>5}"
-    return f"{row['board']:<18} {row['detector']:<11} {stages} {row['window']:>12,} {memory}"
+    return f"{row['board']:<18} {row['detector']:<11} {stages} {row['alarm']:>6,} {row['window']:>12,} {memory}"
 
 
 def main() -> int:

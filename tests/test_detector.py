@@ -24,6 +24,7 @@ from cyberhans.train import train
 FILES = {
     "detector.json", "tables.c", "model.c", "detector.c", "detector.h", "golden.npy", "golden_features.npy",
     "golden_score.npy", "centre.npy", "rest.npy", "deviation.npy", "precision.npy", "left_out_score.npy",
+    "alarm_centre.npy", "alarm_limit.npy",
 }  # fmt: skip
 
 
@@ -74,11 +75,14 @@ def test_detector_json_says_what_a_person_asks(made: Detector, folder: Path) -> 
 
 def test_digests_are_those_of_the_specification(made: Detector, folder: Path) -> None:
     model = hashlib.sha256((folder / "model.c").read_bytes()).digest()[:16]
-    whole = hashlib.sha256(SPEC.digest + model + struct.pack("<iH", made.threshold, 0)).digest()[:16]
+    assert made.alarm
+    alarm = made.alarm.pack()
+    whole = hashlib.sha256(SPEC.digest + model + struct.pack("<iH", made.threshold, 0) + alarm).digest()[:16]
     stated = json.loads((folder / "detector.json").read_text())["digests"]
     assert stated == {"spec": SPEC.digest.hex(), "model": model.hex(), "detector": whole.hex()}
     marked = replace(made, uncalibrated=True)
-    assert marked.digest == hashlib.sha256(SPEC.digest + model + struct.pack("<iH", made.threshold, 1)).digest()[:16]
+    settings = struct.pack("<iH", made.threshold, 1) + alarm
+    assert marked.digest == hashlib.sha256(SPEC.digest + model + settings).digest()[:16]
 
 
 @pytest.mark.parametrize("name", sorted(FILES - {"detector.json"}))

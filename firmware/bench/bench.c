@@ -110,6 +110,7 @@ int main(void)
     push_window(); /* not polled: its sums wait for the features, the model for these */
     MEASURE("features", hans_collect(&hans));
     MEASURE("score", HANS_DETECTOR_MODEL.entry(hans.features, hans.parts));
+    MEASURE("alarm", hans_adjust(&hans); hans_judge(&hans, &verdict));
     MEASURE("spectrum", hans_spectrum(frame, hans.frame, hans.cells));
     MEASURE("bands", hans_bands(frame, hans.cells, hans.features));
     MEASURE("level", hans_moments_add(hans.level, hans.frame, frame->length / 2));

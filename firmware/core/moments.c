@@ -202,12 +202,13 @@ void hans_statistics(const struct hans_moments *moments, uint32_t m, int16_t out
 /* Long division bit by bit: a few times a window, and it spares the 64-bit division of a library. */
 int32_t hans_average(int64_t sum, uint32_t count)
 {
-    uint64_t rest = (uint64_t)(sum + count / 2 + (int64_t)count * ((int64_t)1 << 25)); /* >= 0 */
+    uint64_t step = (uint64_t)count << 25, rest = (uint64_t)(sum + count / 2) + step; /* >= 0 */
     uint32_t quotient = 0;
-    for (uint8_t bit = 26; bit-- > 0;) {
-        if (rest >= (uint64_t)count << bit) {
-            rest -= (uint64_t)count << bit;
-            quotient |= (uint32_t)1 << bit;
+    for (uint8_t bit = 26; bit-- > 0; step >>= 1) {
+        quotient <<= 1;
+        if (rest >= step) {
+            rest -= step;
+            quotient |= 1;
         }
     }
     return (int32_t)quotient - ((int32_t)1 << 25);

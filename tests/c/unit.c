@@ -159,10 +159,84 @@ static void check_errors(uint64_t *work, size_t size)
 
 static void check_error_words(void)
 {
-    for (int status = -6; status <= 0; status++) {
+    for (int status = -8; status <= 0; status++) {
         CHECK(hans_error(status) && hans_error(status)[0]);
-        CHECK(status == -6 || strcmp(hans_error(status), hans_error(-6)) != 0);
+        CHECK(status == -8 || strcmp(hans_error(status), hans_error(-8)) != 0);
     }
+}
+
+static const int16_t numbers[HANS_MAX_FEATURES];
+
+static struct hans_alarm plain_alarm(void)
+{
+    return (struct hans_alarm){.of = 3, .raise = 2, .clear = 1, .idle = INT16_MIN, .reach = 65535, .centre = numbers,
+                               .limit = numbers};
+}
+
+/* Settings that break a bound are refused; those at their bounds are not. */
+static void check_settings(uint64_t *work, size_t size)
+{
+    struct hans hans;
+    struct hans_model model = direct_model();
+    struct hans_alarm alarm = plain_alarm();
+    uint8_t level = (SPEC.families & HANS_LEVEL) != 0, axes = SPEC.channels >= 3;
+    model.alarm = &alarm;
+    CHECK(hans_init(&hans, &SPEC, &model, work, size) == HANS_OK);
+#define SETTING(change, good)                                                                                          \
+    do {                                                                                                               \
+        alarm = plain_alarm();                                                                                         \
+        alarm.change;                                                                                                  \
+        CHECK(hans_init(&hans, &SPEC, &model, work, size) == ((good) ? HANS_OK : HANS_E_MODEL));                       \
+    } while (0)
+    SETTING(of = 0, 0);
+    SETTING(of = 1, 0); /* fewer than `raise` */
+    SETTING(of = 32, 1);
+    SETTING(of = 33, 0);
+    SETTING(raise = 3, 1);
+    SETTING(raise = 4, 0);
+    SETTING(raise = 1, 0); /* no more than `clear` */
+    SETTING(fast = 7, 1);
+    SETTING(fast = 8, 0);
+    SETTING(slow = 14, 1);
+    SETTING(slow = 15, 0);
+    SETTING(centre = NULL, 0);
+    SETTING(limit = NULL, 0);
+    SETTING(moved = 1048576, axes);
+    SETTING(moved = 1048577, 0);
+    SETTING(idle = 0, level);
+    SETTING(full_scale = 1, level);
+#undef SETTING
+}
+
+static void check_alarm_errors(uint64_t *work, size_t size)
+{
+    struct hans hans;
+    struct hans_model model = direct_model();
+    struct hans_alarm alarm = plain_alarm();
+    struct hans_baseline told;
+    size_t saved;
+    memset(&hans, 0, sizeof hans);
+    CHECK(hans_rebaseline(NULL, 5) == HANS_E_ARGUMENT && hans_rebaseline(&hans, 5) == HANS_E_ARGUMENT);
+    CHECK(hans_undo(&hans) == HANS_E_ARGUMENT && hans_reset(&hans, HANS_AS_BUILT) == HANS_E_ARGUMENT);
+    CHECK(hans_baseline(&hans, &told) == HANS_E_ARGUMENT && !hans_save(&hans, &saved) && !hans_save(NULL, &saved));
+    CHECK(hans_resume(&hans, work, size) == HANS_E_ARGUMENT);
+    for (uint8_t with = 0; with < 2; with++) { /* no model, then one without settings */
+        CHECK(hans_init(&hans, &SPEC, with ? &model : NULL, work, size) == HANS_OK);
+        CHECK(hans_rebaseline(&hans, 5) == HANS_E_ALARM && hans_undo(&hans) == HANS_E_ALARM);
+        CHECK(hans_reset(&hans, HANS_AS_BUILT) == HANS_E_ALARM && hans_baseline(&hans, &told) == HANS_E_ALARM);
+        CHECK(!hans_save(&hans, &saved) && hans_resume(&hans, work, size) == HANS_E_ALARM);
+    }
+    model.alarm = &alarm;
+    CHECK(hans_init(&hans, &SPEC, &model, work, size) == HANS_OK);
+    CHECK(hans_rebaseline(&hans, 1) == HANS_E_ARGUMENT && hans_rebaseline(&hans, 4097) == HANS_E_ARGUMENT);
+    CHECK(hans_reset(&hans, -1) == HANS_E_ARGUMENT && hans_reset(&hans, 3) == HANS_E_ARGUMENT);
+    CHECK(hans_baseline(&hans, NULL) == HANS_E_ARGUMENT && hans_resume(&hans, NULL, 0) == HANS_E_ARGUMENT);
+    CHECK(hans_undo(&hans) == HANS_E_ALARM && !hans_save(&hans, NULL));
+    CHECK(hans_save(&hans, &saved) && saved == sizeof(struct hans_memory) + (size_t)12 * SPEC.features);
+    CHECK(saved <= HANS_MEMORY_WORDS(SPEC.features) * 8);
+    CHECK(hans_resume(&hans, hans_save(&hans, &saved), saved) == HANS_OK); /* where it lies */
+    CHECK(hans_rebaseline(&hans, 2) == HANS_OK && hans_rebaseline(&hans, 4096) == HANS_OK);
+    CHECK(hans_baseline(&hans, &told) == HANS_OK && told.outcome == HANS_UNDER_WAY && told.wanted == 4096);
 }
 
 /* A window waits for hans_poll: nothing is consumed meanwhile, and it is told once. */
@@ -228,6 +302,8 @@ int main(void)
     check_moments();
     check_errors(work, size);
     check_error_words();
+    check_settings(work, size);
+    check_alarm_errors(work, size);
     check_pending(work, size);
     check_independence(work, size);
     free(work);
