@@ -4,12 +4,9 @@ from it: `python -m cyberhans.messages > firmware/app/messages.h`."""
 from __future__ import annotations
 
 import enum
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from typing import Annotated, Self, get_type_hints
+from dataclasses import dataclass
 
-from cyberhans.errors import CyberHansError
+from cyberhans.wire import I16, I32, U8, U16, U32, Digest, Message, Text, c_struct
 
 PROTOCOL_VERSION = 2
 REPLY = 0x80  # type of a reply = type of its request | REPLY
@@ -80,38 +77,6 @@ class Option(enum.IntFlag):
 
     FEATURES = 1
     COSTS = 2
-
-
-U8 = Annotated[int, "B"]
-I16 = Annotated[int, "h"]
-U16 = Annotated[int, "H"]
-I32 = Annotated[int, "i"]
-U32 = Annotated[int, "I"]
-Text = Annotated[str, "16s"]
-Digest = Annotated[bytes, "16s"]
-C_TYPES = {"B": "uint8_t", "h": "int16_t", "H": "uint16_t", "i": "int32_t", "I": "uint32_t", "16s": "uint8_t"}
-
-
-@dataclass(frozen=True)
-class Message:
-    """Fixed little-endian fields without padding; `tail` holds the bytes after them: items of a message that has
-    some, else what a newer peer added (bodies grow only at the end)."""
-
-    tail: bytes = field(default=b"", kw_only=True)
-
-    def pack(self) -> bytes:
-        form = _FORMS[type(self)]
-        values = (getattr(self, name) for name in form.names)
-        return form.struct.pack(*(v.encode("ascii") if isinstance(v, str) else v for v in values)) + self.tail
-
-    @classmethod
-    def unpack(cls, body: bytes) -> Self:
-        form, size = _FORMS[cls], _FORMS[cls].struct.size
-        if len(body) < size:
-            raise CyberHansError(f"{cls.__name__} has {len(body)} bytes, not {size}: update the older end of the link")
-        values = form.struct.unpack_from(body)
-        plain = (v.rstrip(b"\0").decode("ascii", "replace") if i in form.texts else v for i, v in enumerate(values))
-        return cls(*plain, tail=body[size:])
 
 
 @dataclass(frozen=True)
@@ -357,20 +322,6 @@ MESSAGES: tuple[type[Message], ...] = (
 )  # fmt: skip
 
 
-class _Form:
-    """The fixed fields of a message in the order of the wire: names, struct codes, which of them are text."""
-
-    def __init__(self, message: type[Message]) -> None:
-        hints = get_type_hints(message, include_extras=True)
-        self.names = [item.name for item in fields(message) if item.name != "tail"]
-        self.codes = [str(hints[name].__metadata__[0]) for name in self.names]
-        self.texts = {i for i, name in enumerate(self.names) if hints[name].__origin__ is str}
-        self.struct = struct.Struct("<" + "".join(self.codes))
-
-
-_FORMS: dict[type[Message], _Form] = {message: _Form(message) for message in MESSAGES}
-
-
 def header() -> str:
     """firmware/app/messages.h: the schema in C, with a check of every size."""
     lines = [
@@ -385,17 +336,8 @@ def header() -> str:
         members = [f"    {name.upper()}_{item.name} = 0x{item.value:02X}," for item in enumeration]
         lines += [f"enum {name} {{", *members, "};"]
     for message in MESSAGES:
-        lines += ["", *_c_struct(message)]
+        lines += ["", *c_struct(message)]
     return "\n".join([*lines, "", "#endif", ""])
-
-
-def _c_struct(message: type[Message]) -> Iterator[str]:
-    name, form = "message_" + message.__name__.lower(), _FORMS[message]
-    yield f"struct {name} {{"
-    for item, code in zip(form.names, form.codes, strict=True):
-        yield f"    {C_TYPES[code]} {item}{'[16]' if code == '16s' else ''};"
-    yield "};"
-    yield f"typedef char {name}_size[sizeof(struct {name}) == {form.struct.size} ? 1 : -1];"
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from cyberhans.alarm import State
 from cyberhans.errors import CyberHansError
 from cyberhans.exchange import Exchange, Refused, Silent
 from cyberhans.line import Line
-from cyberhans.messages import Info, Message, Mode, Request, Sensor, Storage, Verdict, Verdicts
+from cyberhans.messages import Info, Mode, Request, Sensor, Storage, Verdict, Verdicts
 from cyberhans.serial_port import Port, obstacle
+from cyberhans.wire import Message
 
 BAUD = 115_200
 ANSWER_SECONDS = (0.2, 0.3)  # for each sending of the question

@@ -16,7 +16,7 @@ from typing import Any
 from cyberhans.alarm import Outcome, State
 from cyberhans.device import Device
 from cyberhans.errors import CyberHansError
-from cyberhans.messages import STOP, UNDO, Baseline, Mode
+from cyberhans.messages import STOP, UNDO, Baseline, Mode, Storage
 
 LOG = Path("baselines.jsonl")
 DB = 10 * math.log10(2) / 256  # of 1/256 octave of power
@@ -26,6 +26,7 @@ UNFIT = {
     State.IDLE: "the machine is off: let it run as it does when healthy, and repeat",
     State.FAULT: "the sensor is stuck, dead or clips: check its cable, mounting and range, and repeat",
 }
+FORGETS = "the device has no storage that works: after a reset it judges as built again, so repeat this then"
 Note = Callable[[Baseline], None]
 
 
@@ -39,6 +40,7 @@ class Change:
     windows    that it was set by
     change_db  how far these lie from the trained baseline: mean over the bands, without sign
     limit_db   the most that is taken
+    kept       whether the baseline outlives a reset: the device has stored it
     """
 
     time: str
@@ -51,6 +53,12 @@ class Change:
     windows: int
     change_db: float
     limit_db: float
+    kept: bool
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to know, one line each."""
+        return [] if self.kept else [FORGETS]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -142,11 +150,12 @@ def _stop(device: Device, token: int) -> None:
 
 def _record(device: Device, action: str, told: Baseline, log: Path) -> Change:
     """Add a line to the log."""
-    info = device.info
+    info = device.ask_info()
     outcome = Outcome(told.outcome).name.lower() if told.outcome in set(Outcome) else str(told.outcome)
     change = Change(
         datetime.now(UTC).isoformat(timespec="seconds"), info.serial, info.board, info.detector.hex(), action, outcome,
         told.revision, told.gathered, round(told.change * DB, 2), round(told.reach * DB, 2),
+        info.storage not in (Storage.NONE, Storage.FAILED),
     )  # fmt: skip
     try:
         with log.open("a", encoding="utf-8") as file:

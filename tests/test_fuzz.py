@@ -67,7 +67,9 @@ def unchanging(info: Info) -> Info:
 def test_after_every_packet_a_good_request_is_answered(scratch: Path, record_property: Record) -> None:
     """Native, under sanitizers; at least half of the packets are sound. Then it verifies as if nothing had been."""
     detector, count, sound, worst = small_image()[0], full(5_000, 100_000), 0, 0.0
-    with Emulator(board("native"), sanitized_image(scratch / "image")) as running, open_device(running.url) as device:
+    stored = ("--store", str(scratch / "store"))
+    running = Emulator(board("native"), sanitized_image(scratch / "image"), arguments=stored)
+    with running, open_device(running.url) as device:
         said = listen(device)
         for wire in corpus(random.Random(1), count, detector.spec.channels, FILES):
             sound += len(Decoder().feed(wire)) > 0

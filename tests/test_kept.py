@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import serial
 from counts import full
 from receiver import Receiver
+from small_detector import small_detector
 from watched import SPEC, Windows, recorded, script, watched_detector, windows
 
 from cyberhans.alarm import Outcome, State
@@ -27,6 +29,7 @@ from cyberhans.judgement import Judgement
 from cyberhans.messages import STOP, UNDO, Refusal, Storage
 from cyberhans.verify import verify
 
+HANS_E_ALARM = -7  # hans.h
 ALARM = ("state", "votes", "reasons", "change", "rise", "score")
 STEADY = [("healthy", 400)]
 WEARING = [("healthy", 40), ("worn", 400)]
@@ -257,6 +260,30 @@ def test_a_person_is_told_that_it_was_refused(image: Callable[..., Path], tmp_pa
         port.write(b"\0?\n")
         said = bytes(port.read_until(b"\n")).rpartition(b"\0")[2].decode()
     assert said.endswith(" (what was stored is damaged or another detector's)\r\n")
+
+
+def test_without_alarm_logic_every_state_is_normal_and_nothing_is_stored(detector: Detector, tmp_path: Path) -> None:
+    plain = replace(detector, alarm=None).save(tmp_path / "plain")
+    made = build(plain.folder, "native", tmp_path / "out").image
+    with playing(made, windows("worn", 300), tmp_path, tmp_path / "store") as device:
+        device.require(plain)
+        judged = run_on(device, 20)
+        assert {(one.state, one.votes, one.reasons, one.change, one.rise) for one in judged} == {
+            (State.NORMAL, 0, 0, 0, 0)
+        }
+        for ask in (device.baseline, lambda: device.rebaseline(5), lambda: device.rebaseline(UNDO)):
+            with pytest.raises(Refused, match="it has no alarm logic") as error:
+                ask()
+            assert (error.value.code, error.value.detail) == (Refusal.BASELINE, HANS_E_ALARM)
+        assert verify(plain, windows("worn", 20), device).states == {"normal": 20}
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_uncalibrated_detector_is_learning(tmp_path: Path) -> None:
+    made = small_detector(tmp_path / "detector", uncalibrated=True)
+    with open_device("board:native", image=build(made.folder, "native", tmp_path / "out").image) as device:
+        assert device.info.state == State.LEARNING
+        assert {one.state for one in run_on(device, 3)} == {State.LEARNING}
 
 
 def test_storage_that_fails_is_told(image: Callable[..., Path], tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ LAYERS = tuple(layer.split() for layer in (
     "limit alarm_rule",
     "detector baseline alarm clock detector_source detectors threshold core watch dataset decision idle",
     "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
-    "reason machine_file draft spool ranges promise",
+    "reason machine_file draft spool ranges promise wire",
     "errors __init__",
 ))  # fmt: skip
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}

@@ -12,11 +12,12 @@ from counts import full
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyberhans import __version__, messages
+from cyberhans import __version__
 from cyberhans.core import firmware_dir
 from cyberhans.errors import CyberHansError
 from cyberhans.messages import MESSAGES, NAK, REPLY, Event, Info, Refusal, Request, Samples, Verdict, header
 from cyberhans.protocol import LARGEST_WIRE, Decoder, Packet
+from cyberhans.wire import Message, form_of
 
 SPEC_MD = (Path(__file__).parent.parent / "SPEC.md").read_text().partition("## 10 The link")[2]
 PACKETS = st.builds(Packet, st.integers(0, 255), st.integers(0, 255), st.binary(max_size=1024))
@@ -64,21 +65,21 @@ def test_endless_noise_takes_no_memory() -> None:
     assert decoder.feed(b"\0" + Packet(1, 1).encode()) == [Packet(1, 1)]
 
 
-def example(message: type[messages.Message]) -> messages.Message:
-    form = messages._FORMS[message]
+def example(message: type[Message]) -> Message:
+    form = form_of(message)
     values = [f"t{i}" if i in form.texts else bytes([i + 1]) * 16 if code == "16s" else i + 1
               for i, code in enumerate(form.codes)]  # fmt: skip
     return message(*values, tail=b"rest")
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_every_message_comes_back_as_it_was(message: type[messages.Message]) -> None:
+def test_every_message_comes_back_as_it_was(message: type[Message]) -> None:
     sent = example(message)
     assert message.unpack(sent.pack()) == sent
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_a_body_that_is_too_short_is_an_error_and_a_longer_one_is_not(message: type[messages.Message]) -> None:
+def test_a_body_that_is_too_short_is_an_error_and_a_longer_one_is_not(message: type[Message]) -> None:
     body = example(message).pack()[: -len(b"rest")]
     assert message.unpack(body + b"new field").tail == b"new field"
     with pytest.raises(CyberHansError, match="update the older end"):
@@ -126,8 +127,8 @@ def test_spec_md_lists_every_type_and_code() -> None:
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_spec_md_names_every_field(message: type[messages.Message]) -> None:
-    for name in messages._FORMS[message].names:
+def test_spec_md_names_every_field(message: type[Message]) -> None:
+    for name in form_of(message).names:
         assert re.search(rf"\b{name}\b", SPEC_MD), f"{message.__name__}.{name} is not in SPEC.md"
 
 

@@ -58,6 +58,7 @@ def test_what_it_hears_becomes_its_baseline_and_back_and_both_are_written_down(t
     assert (change.action, change.outcome, change.revision, change.windows) == ("rebaseline", "done", 1, 20)
     assert change.change_db == pytest.approx(3.0, abs=0.4) and change.limit_db == 6.02  # by an octave, of two
     assert (back.action, back.outcome, back.revision) == ("undo", "undone", 2)
+    assert not change.kept and "no storage" in change.warnings[0]
     assert (change.serial, change.board, change.detector) == (info.serial, "native", built()[0].digest.hex())
     assert lines(log)[:2] == [change.to_dict(), back.to_dict()] and len(lines(log)) == 3
     assert datetime.now(UTC) - datetime.fromisoformat(change.time) < timedelta(minutes=1)
@@ -167,6 +168,7 @@ def test_the_verb_sets_it_and_sets_it_back(tmp_path: Path) -> None:
     """Two runs of the same device: its storage carries the baseline from one to the other."""
     told = json.loads(command(tmp_path, windows("louder", 300), "--windows", 10, "--json").out)
     assert (told["outcome"], told["revision"], told["windows"]) == ("done", 1, 10)
+    assert told["kept"] and told["warnings"] == []
     shown = command(tmp_path, windows("louder", 300), "--undo")
     assert shown.code == 0 and "undone" in shown.out
     assert [line["revision"] for line in lines(tmp_path / "log")] == [1, 2]

@@ -101,7 +101,8 @@ def rebaseline(
         with open_device(place.url, image=image) as opened:
             if detector:
                 opened.require(load_detector(detector))
-            tell(_moved(opened, windows, log).to_dict(), as_json)
+            change = _moved(opened, windows, log)
+    tell(change.to_dict() | {"warnings": change.warnings}, as_json)
 
 
 def _moved(device: Device, windows: int | None, log: Path) -> Change:
