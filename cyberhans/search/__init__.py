@@ -30,11 +30,11 @@ def search(
 ) -> dict[str, Any]:  # fmt: skip
     """Walk the grid of grid.py from coarse to fine until so many `points` are measured, and recommend one.
 
-    First every kind at every size as design() has it; then, over and over, what lies one step beside the point that
-    would be recommended, the best, and the front. A point is trained as train() does it, its quality measured on the
-    host with the C that ships (yardstick.py says how), its image built for the board and run on the emulator, which
-    counts. What the Spec, the recordings or the board refuse is a row with its `reason`; only what was measured counts
-    as one of the `points`.
+    First every kind at every size as design() has it, the board's own size first; then, over and over, what lies one
+    step beside the point that would be recommended, the best, and the front. A point is trained as train() does it, its
+    quality measured on the host with the C that ships (yardstick.py says how), its image built for the board and run on
+    the emulator, which counts. What the Spec, the recordings or the board refuse is a row with its `reason`; only what
+    was measured counts as one of the `points`.
 
     Recommended: of the points within the limits the smallest in flash, then in instructions, whose quality is at
     least the best one's less its margin. It learns material.every and lies in `out`/detector; its figures, which must
@@ -78,7 +78,7 @@ def _refuse_nothing(rows: Sequence[Row], limits: Limits, board_name: str) -> Non
         raise CyberHansError(f"no point fits {board_name}: the smallest, number {row['number']} ({row['detector']},"
                              f" {row['features']} features), needs {row['needs']['needed']:,} bytes of"
                              f" {row['needs']['memory']}, the board has {row['needs']['there']:,}; take a larger"
-                             " board")  # fmt: skip
+                             " board, or walk more --points")  # fmt: skip
     if front.best(rows, limits) is None:
         near = front.nearest(rows, limits)
         assert near is not None

@@ -16,7 +16,7 @@ from cyberhans.search.front import Limits, Row
 from cyberhans.search.grid import WINDOWS, Choice, coarse, neighbours, spec_of
 from cyberhans.search.material import Material, spans
 from cyberhans.search.yardstick import Auc, Quality, Yardstick, shipped
-from cyberhans.spec import MAX_WINDOW, Spec
+from cyberhans.spec import MAX_WINDOW, Spec, size_for_ram
 from cyberhans.train import train
 
 ENOUGH = 30  # spans of a class, for longer ones than the designed window
@@ -76,7 +76,7 @@ class Walk:
 
     def steps(self, points: int, note: Note) -> Iterator[list[Row]]:
         """All rows so far, after every one that is new."""
-        todo, measured = coarse(self.kinds), 0
+        todo, measured = coarse(self.kinds, size_for_ram(self.bench.board.ram_bytes)), 0
         while todo and measured < points:
             trained = []
             for row, detector in self._measured(todo, points - measured):
