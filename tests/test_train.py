@@ -115,7 +115,7 @@ def test_left_out_scores_never_see_their_recording(monkeypatch: pytest.MonkeyPat
             assert not self.learnt & set(recording_of[features[:, 0]])
             return features[:, 0] / 65536
 
-    monkeypatch.setattr(detectors, "fit", lambda kind, features, seed: Knows(features))
+    monkeypatch.setattr(detectors, "fit", lambda kind, features, seed, share: Knows(features))
     np.testing.assert_array_equal(left_out_scores("gaussian", rows, recording_of, 0), np.arange(60))
 
 
