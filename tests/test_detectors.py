@@ -200,7 +200,8 @@ def test_the_best_start_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(rows) == 32
             return np.full(len(rows), abs(self.seed - 12.0))
 
-    def teach(whitening: Whitening, rows: np.ndarray, seed: int) -> Stub:
+    def teach(whitening: Whitening, rows: np.ndarray, seed: int, share: float) -> Stub:
+        assert share == 1.0
         taught.append((len(rows), seed))
         return Stub(seed)
 

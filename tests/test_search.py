@@ -95,7 +95,8 @@ def test_every_point_is_a_spec_or_a_reason(channels: int, segment: int) -> None:
     taken = recording(0, segment / 16000)
     wide = replace(taken, samples=np.repeat(taken.samples, channels, axis=1), axes=())
     designed = designs([wide])
-    todo, known = coarse(("gaussian", "forest")), set()
+    todo, known = coarse(("gaussian", "forest"), "small"), set()
+    assert [choice.size for choice in todo] == ["small", "small", "full", "full", "tiny", "tiny"]
     specs, refused = [], []
     while todo:
         choice = todo.pop()
@@ -196,7 +197,9 @@ def test_a_third_is_left_out_and_anomalies_only_measure() -> None:
     material = of_recordings(HEALTHY + STRANGE)
     assert material.learn == tuple(HEALTHY[:3]) and material.normal == (HEALTHY[3],)
     assert material.anomaly == tuple(STRANGE) and material.every == tuple(HEALTHY)
-    alone = of_recordings(HEALTHY[:1])
+    assert material.unlabelled == []
+    alone = of_recordings([replace(HEALTHY[0], label="unknown")])
+    assert alone.unlabelled == [HEALTHY[0].name]
     assert alone.learn[0].frames == 32000 and alone.normal[0].first_frame == 32000
     assert "last third" in alone.left_out
 
@@ -239,9 +242,10 @@ def unlabelled() -> Found:
 
 @pytest.mark.slow
 def test_it_says_which_quality(labelled: tuple[Found, Path], unlabelled: Found) -> None:
+    full_size = design("full", 16000, 1, 48000).features
     assert labelled[0]["quality"] == "AUC" and "full_size" not in labelled[0]
     assert any("Quality is AUC" in line for line in lines(labelled[0]))
-    assert unlabelled["quality"] == "fidelity" and "gaussian of 70 features" in unlabelled["full_size"]
+    assert unlabelled["quality"] == "fidelity" and f"gaussian of {full_size} features" == unlabelled["full_size"]
     assert any("no labelled anomalies" in line for line in lines(unlabelled))
     full = next(row for row in unlabelled["rows"] if row["size"] == "full" and not row["steps"])
     assert full["quality"] > 0.999  # the full-size detector itself, but for what its integers round

@@ -28,20 +28,22 @@ def search(
     points: int = POINTS, seed: int = 0, false_alarm_rate: float = 0.02, accept: str = "",
     out: str | Path | None = None, note: Note = lambda done, of, what: None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Walk the grid of grid.py from coarse to fine until so many `points` are measured, and recommend one.
+    """Walk the grid of grid.py from coarse to fine until so many `points` are built, and recommend one.
 
-    First every kind at every size as design() has it; then, over and over, what lies one step beside the point that
-    would be recommended, the best, and the front. A point is trained as train() does it, its quality measured on the
-    host with the C that ships (yardstick.py says how), its image built for the board and run on the emulator, which
-    counts. What the Spec, the recordings or the board refuse is a row with its `reason`; only what was measured counts
-    as one of the `points`.
+    First every kind at every size as design() has it, the board's own size first; then, over and over, what lies one
+    step beside the point that would be recommended, the best, and the front. A point is trained as train() does it, its
+    quality measured on the host with the C that ships (yardstick.py says how), its image built for the board and run on
+    the emulator, which counts. What the Spec, the recordings or the board refuse is a row with its `reason`, and none
+    of the `points`; but no more than three times as many are tried.
 
     Recommended: of the points within the limits the smallest in flash, then in instructions, whose quality is at
     least the best one's less its margin. It learns material.every and lies in `out`/detector; its figures, which must
     keep the limits too, are `detector`. Its quality is a choice among many: expect a little less on new recordings.
 
     out: there search.json and pareto.svg are written anew, each whole, with every row that is done. The same inputs
-    give the same rows. Raises CyberHansError: nothing could be measured, no point fits the board or keeps the limits.
+    give the same rows, but for a few instructions where a tick fell into the work.
+
+    Raises CyberHansError: nothing could be measured, no point fits the board, or none keeps the limits.
     """
     _check(kinds, points)
     designed = designs(material.learn)
@@ -78,7 +80,7 @@ def _refuse_nothing(rows: Sequence[Row], limits: Limits, board_name: str) -> Non
         raise CyberHansError(f"no point fits {board_name}: the smallest, number {row['number']} ({row['detector']},"
                              f" {row['features']} features), needs {row['needs']['needed']:,} bytes of"
                              f" {row['needs']['memory']}, the board has {row['needs']['there']:,}; take a larger"
-                             " board")  # fmt: skip
+                             " board, or walk more --points")  # fmt: skip
     if front.best(rows, limits) is None:
         near = front.nearest(rows, limits)
         assert near is not None

@@ -60,8 +60,8 @@ class Workbench:
             built = build(place / "detector", self.board.name, place / "image", work=place / "work")
             counted = None if self.not_counted else self._counted(saved, built.image)
         except TooLargeError as error:
-            return {"reason": str(error), "needs": {"memory": error.memory, "needed": error.needed,
-                                                    "there": error.there}}  # fmt: skip
+            told = f"needs {error.needed:,} bytes of {error.memory}, {self.board.name} has {error.there:,}"
+            return {"reason": told, "needs": {"memory": error.memory, "needed": error.needed, "there": error.there}}
         except CyberHansError as error:
             return {"reason": str(error)}
         finally:

@@ -20,14 +20,13 @@ class Limits:
     quality: float | None = None
 
     def exceeded(self, row: Row) -> list[tuple[str, float]]:
-        """In words which limits a whole row does not keep, and by what share of each."""
+        """In words which limits a whole row does not keep, and by what share of each; by how much of quality."""
         most = (("flash", "flash_bytes", self.flash), ("RAM", "ram_bytes", self.ram),
                 ("instructions", "instructions_per_window", self.instructions))  # fmt: skip
         found = [(f"{word} {row[key]:,} of {limit:,}", row[key] / limit - 1) for word, key, limit in most
                  if limit is not None and row[key] > limit]  # fmt: skip
         if self.quality is not None and row["quality"] < self.quality:
-            short = (self.quality - row["quality"]) / self.quality
-            found.append((f"quality {row['quality']:.4f} of {self.quality:g}", short))
+            found.append((f"quality {row['quality']:.4f} of {self.quality:g}", self.quality - row["quality"]))
         return found
 
 

@@ -46,9 +46,10 @@ def designs(recordings: Sequence[Recording]) -> dict[str, Spec | str]:
     return found
 
 
-def coarse(kinds: Sequence[str]) -> list[Choice]:
-    """Every kind at every size as designed, the largest size first."""
-    return [Choice(size, kind) for size in reversed(SIZES) for kind in kinds]
+def coarse(kinds: Sequence[str], first: str) -> list[Choice]:
+    """Every kind at every size as designed: the size `first`, then the largest of the others."""
+    sizes = dict.fromkeys([first, *reversed(SIZES)])
+    return [Choice(size, kind) for size in sizes for kind in kinds]
 
 
 def neighbours(choice: Choice, kinds: Sequence[str]) -> Iterator[Choice]:

@@ -28,6 +28,11 @@ class Material:
     left_out: str
 
     @property
+    def unlabelled(self) -> list[str]:
+        """Names of those that are taken as normal without a label."""
+        return [recording.name for recording in self.every if recording.label == "unknown"]
+
+    @property
     def measured(self) -> tuple[Recording, ...]:
         return self.normal + self.anomaly
 

@@ -36,6 +36,7 @@ class Report:
             "quality_error": yardstick.method,
             "span_s": length / material.learn[0].rate_hz,
             "left_out": material.left_out or None,
+            "taken_as_normal": material.unlabelled,
             "limits": asdict(limits),
             "not_counted": not_counted or None,
         }
@@ -134,6 +135,8 @@ def _told(found: dict[str, Any]) -> list[str]:
             f"Quality is {what}; ± one standard error ({found['quality_error']})."]  # fmt: skip
     if found["left_out"]:
         told.append(f"Not learnt, but measured on: {found['left_out']}. The detector in the end learns them too.")
+    if found["taken_as_normal"]:
+        told.append(f"Taken as normal without a label: {', '.join(found['taken_as_normal'])}.")
     told += [f"Warning: {warning}" for warning in found.get("warnings", ())]
     if found["detector"]["uncalibrated"]:
         told.append(

@@ -16,10 +16,11 @@ from cyberhans.search.front import Limits, Row
 from cyberhans.search.grid import WINDOWS, Choice, coarse, neighbours, spec_of
 from cyberhans.search.material import Material, spans
 from cyberhans.search.yardstick import Auc, Quality, Yardstick, shipped
-from cyberhans.spec import MAX_WINDOW, Spec
+from cyberhans.spec import MAX_WINDOW, Spec, size_for_ram
 from cyberhans.train import train
 
 ENOUGH = 30  # spans of a class, for longer ones than the designed window
+MOST_TRIED = 3  # for each point that is wanted, where a board or the recordings refuse many
 STEP = 8  # points whose quality is measured before they are built
 Note = Callable[[int, int, str], None]
 
@@ -76,14 +77,14 @@ class Walk:
 
     def steps(self, points: int, note: Note) -> Iterator[list[Row]]:
         """All rows so far, after every one that is new."""
-        todo, measured = coarse(self.kinds), 0
-        while todo and measured < points:
+        todo, measured = coarse(self.kinds, size_for_ram(self.bench.board.ram_bytes)), 0
+        while todo and measured < points and len(self.rows) < MOST_TRIED * points:
             trained = []
             for row, detector in self._measured(todo, points - measured):
                 trained.append((row, detector))
                 note(measured + len(trained), points, f"{row['detector']}: quality {row['quality']:.4f}")
-            measured += len(trained)
             for built in self._built(trained):
+                measured += built["reason"] is None
                 note(measured, points, f"point {built['number']}: built for {self.bench.board.name}")
                 yield self.rows
             yield self.rows  # with what was refused
@@ -142,7 +143,7 @@ class Walk:
         leads = [*self._as_good()][:1] + ([best] if best else [])
         for rows in (front.front(self.rows), front.whole(self.rows)):
             leads += sorted(rows, key=lambda row: -row["quality"])
-        leads += [row for row in self.rows if "needs" in row]
+        leads = leads or [row for row in self.rows if "needs" in row]
         found: dict[Choice, None] = {}
         for row in leads:
             if len(found) >= STEP:
