@@ -20,7 +20,7 @@ BLOCKS = 10  # of each recording, for what happens within
 LEAST_BLOCK = 2  # windows
 WHOLE_GAP, WITHIN_GAP = 2.0, 1.5  # octaves of squared distance; see suspects()
 FAR_GAP = 4.0  # what may be another speed or load must be so far
-LEAST_RISE, MOST_COMMON = 0.4, 0.3 * 256  # see may_be_state(); the latter in 1/256 octave
+LEAST_RISE, MOST_COMMON = 0.4, 0.2 * 256  # see may_be_state(); the latter in 1/256 octave
 SHRINKAGE, NOISE_SHRINKAGE = 0.05, 0.1  # least
 MOST_FOLDS = 8
 
@@ -74,10 +74,11 @@ def suspects(features: Features, recording_of: Numbers, bands: Mask | None = Non
 def may_be_state(change: Reals) -> bool:
     """Whether a healthy machine at another speed or load might change (n,) bands so, in 1/256 octave.
 
-    It moves all of them by much, and tones from one band to the next. What a fault adds either leaves most bands as
-    they are, or rises in some beyond the common change and takes nothing from the others.
+    It moves all of them, and tones from one band to the next. What a fault adds takes nothing from most bands: it
+    leaves them as they are, or rises in some beyond what all rise.
     """
-    return rise(change) < LEAST_RISE and bool(abs(np.median(change)) > MOST_COMMON)
+    common = float(np.median(change))
+    return common < -MOST_COMMON or (common > MOST_COMMON and rise(change) < LEAST_RISE)
 
 
 def rise(change: Reals) -> float:
