@@ -168,16 +168,15 @@ def figures(days: Sequence[Day], settings: Settings) -> dict[str, Any]:
     """
     from scipy.stats import poisson
 
-    hours = settings.healthy_hours
-    promised = settings.per_month * hours / MONTH_H
-    alarms = sum(day.alarms for day in days)
-    months = len(days) * hours / MONTH_H
+    alarms, windows = sum(day.alarms for day in days), sum(day.windows for day in days)
+    months = windows * settings.every_s / 3600 / MONTH_H
+    promised = settings.per_month * months / len(days)
     low, high = _poisson_interval(alarms)
     kept = sum(poisson.sf(day.alarms - 1, promised) > 1 - LEVEL or day.alarms == 0 for day in days)
     share = _binomial_interval(kept, len(days))
     return {
         "machines": len(days),
-        "windows": sum(day.windows for day in days),
+        "windows": windows,
         "anomalies": sum(day.anomalies for day in days),
         "alarms": alarms,
         "alarms_promised": promised * len(days),
