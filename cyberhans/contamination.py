@@ -18,26 +18,19 @@ SAME_SPEED = 0.03  # stated speeds that differ by less are one
 MOST_NAMED = 3
 
 
-def contamination(
-    features: Features, recordings: Sequence[Recording], spec: Spec, kept: Sequence[Mask] | None = None
-) -> list[str]:
+def contamination(features: Features, recordings: Sequence[Recording], spec: Spec) -> list[str]:
     """Warnings about a baseline, one line each: what does not fit the rest, how much, and what a person should do.
 
-    features: (k, n) of the recordings' windows, one recording after the other; kept: of each recording which of its
-    windows these are (None: all). Whole recordings that say that they were made at a speed of their own, or that may
-    have been and do not say, are not told of. What spoils most comes first.
+    features: (k, n) of all windows of the recordings, one recording after the other.
     """
-    kept = [np.ones(len(part.starts(spec)), np.bool_) for part in recordings] if kept is None else kept
-    counts = [int(part.sum()) for part in kept]
+    counts = [len(recording.starts(spec)) for recording in recordings]
     bands = np.array([name.endswith(".mean") for name in spec.feature_names])
     found = suspects(features, np.repeat(np.arange(len(recordings)), counts), bands)
     told = []
-    for group in sorted(found, key=lambda group: -group.share):
-        parts = [np.zeros(len(part), np.bool_) for part in kept]
-        for part, which, mask in zip(parts, kept, np.split(group.windows, np.cumsum(counts)[:-1]), strict=True):
-            part[which] = mask
-        same = _same_speed(recordings, [bool(part.any()) for part in parts])
-        if not group.whole or same or (same is None and not group.state):
+    for group in found:
+        parts = np.split(group.windows, np.cumsum(counts)[:-1])
+        known = _same_speed(recordings, [bool(part.any()) for part in parts])
+        if not group.whole or known or (known is None and not group.state):
             told.append(_line(group, recordings, parts, spec))
     return told
 
