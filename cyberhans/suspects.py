@@ -16,7 +16,7 @@ from cyberhans.detectors import FEATURE_STEP, Features, Reals
 
 LEAST_SHARE, MOST_SHARE = 0.1, 0.45  # of all windows: less does not spoil a baseline, more is no minority
 LEAST_REST = 4  # recordings that must agree with one another before others are called strange
-BLOCKS = 10  # of each recording, for what happens within
+BLOCKS, FEW_BLOCKS, ALL_BLOCKS = 10, 3, 200  # of each recording, for what happens within; of many recordings; in all
 LEAST_BLOCK = 2  # windows
 WHOLE_GAP, WITHIN_GAP = 2.0, 1.5  # octaves of squared distance; see suspects()
 FAR_GAP = 4.0  # what may be another speed or load must be so far
@@ -104,9 +104,11 @@ def _blocks(recording: Numbers) -> tuple[Numbers, Numbers]:
     """Each window's block, numbered over all recordings, and each block's recording."""
     block = np.zeros(len(recording), np.intp)
     owner: list[int] = []
-    for r in range(int(recording.max()) + 1):
+    recordings = int(recording.max()) + 1
+    most = min(BLOCKS, max(FEW_BLOCKS, ALL_BLOCKS // recordings))
+    for r in range(recordings):
         places = np.flatnonzero(recording == r)
-        count = max(1, min(BLOCKS, len(places) // LEAST_BLOCK))
+        count = max(1, min(most, len(places) // LEAST_BLOCK))
         block[places] = len(owner) + np.arange(len(places)) * count // len(places)
         owner += [r] * count
     return block, np.array(owner)
