@@ -50,7 +50,7 @@ def _line(group: Suspects, baseline: Baseline, parts: list[Mask]) -> str:
     more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
     rest = "the other recordings" if group.whole else "the rest of the same recordings"
     return (f"{', '.join(named[:MOST_NAMED])}{more}: {group.share:.0%} of all windows sound unlike {rest}"
-            f" ({math.sqrt(2**group.gap):.1f} times as far from it as it is wide): a fault while learning is taken for"
+            f" ({math.sqrt(2**group.gap):.1f} times as far off as any of it): a fault while learning is taken for"
             " normal: listen to the machine, or leave them out")  # fmt: skip
 
 

@@ -57,6 +57,8 @@ class Settings:
         chosen(self.machine, self.fault)
         if self.sessions < 2 or min(self.hours, self.session_hours, self.every_s, self.per_month) <= 0:
             raise CyberHansError("a soak needs 2 sessions or more, and hours, seconds and a promise above 0")
+        if self.healthy_hours <= 0:
+            raise CyberHansError(f"a fault of {self.fault_hours:g} h in {self.hours:g} h: leave healthy ones before it")
 
     @property
     def spec(self) -> Spec:
@@ -122,7 +124,8 @@ def learn(recordings: Sequence[Recording], settings: Settings) -> tuple[Detector
     votes = decision.votes(recordings[0], spec)
     needed = math.ceil(2 * votes / 3)
     rate = max(settings.per_month * settings.every_s * votes / (MONTH_H * 3600), 1 / (count + 1))
-    detector = train(recordings, kind=settings.kind, spec=spec, false_alarm_rate=round(rate, 6))
+    rate = math.ceil(rate * 1e6) / 1e6
+    detector = train(recordings, kind=settings.kind, spec=spec, false_alarm_rate=rate)
     return detector, votes, needed
 
 
@@ -168,16 +171,15 @@ def figures(days: Sequence[Day], settings: Settings) -> dict[str, Any]:
     """
     from scipy.stats import poisson
 
-    hours = settings.healthy_hours
-    promised = settings.per_month * hours / MONTH_H
-    alarms = sum(day.alarms for day in days)
-    months = len(days) * hours / MONTH_H
+    alarms, windows = sum(day.alarms for day in days), sum(day.windows for day in days)
+    months = windows * settings.every_s / 3600 / MONTH_H
+    promised = settings.per_month * months / len(days)
     low, high = _poisson_interval(alarms)
     kept = sum(poisson.sf(day.alarms - 1, promised) > 1 - LEVEL or day.alarms == 0 for day in days)
     share = _binomial_interval(kept, len(days))
     return {
         "machines": len(days),
-        "windows": sum(day.windows for day in days),
+        "windows": windows,
         "anomalies": sum(day.anomalies for day in days),
         "alarms": alarms,
         "alarms_promised": promised * len(days),

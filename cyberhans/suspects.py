@@ -16,11 +16,11 @@ from cyberhans.detectors import FEATURE_STEP, Features, Reals
 
 LEAST_SHARE, MOST_SHARE = 0.1, 0.45  # of all windows: less does not spoil a baseline, more is no minority
 LEAST_REST = 4  # recordings that must agree with one another before others are called strange
-BLOCKS = 10  # of each recording, for what happens within
+BLOCKS, FEW_BLOCKS, ALL_BLOCKS = 10, 3, 200  # of each recording, for what happens within; of many recordings; in all
 LEAST_BLOCK = 2  # windows
 WHOLE_GAP, WITHIN_GAP = 2.0, 1.5  # octaves of squared distance; see suspects()
 FAR_GAP = 4.0  # what may be another speed or load must be so far
-LEAST_RISE, MOST_COMMON = 0.4, 0.3 * 256  # see may_be_state(); the latter in 1/256 octave
+LEAST_RISE, MOST_COMMON = 0.4, 0.2 * 256  # see may_be_state(); the latter in 1/256 octave
 SHRINKAGE, NOISE_SHRINKAGE = 0.05, 0.1  # least
 MOST_FOLDS = 8
 
@@ -74,10 +74,11 @@ def suspects(features: Features, recording_of: Numbers, bands: Mask | None = Non
 def may_be_state(change: Reals) -> bool:
     """Whether a healthy machine at another speed or load might change (n,) bands so, in 1/256 octave.
 
-    It moves all of them by much, and tones from one band to the next. What a fault adds either leaves most bands as
-    they are, or rises in some beyond the common change and takes nothing from the others.
+    It moves all of them, and tones from one band to the next. What a fault adds takes nothing from most bands: it
+    leaves them as they are, or rises in some beyond what all rise.
     """
-    return rise(change) < LEAST_RISE and bool(abs(np.median(change)) > MOST_COMMON)
+    common = float(np.median(change))
+    return common < -MOST_COMMON or (common > MOST_COMMON and rise(change) < LEAST_RISE)
 
 
 def rise(change: Reals) -> float:
@@ -103,9 +104,11 @@ def _blocks(recording: Numbers) -> tuple[Numbers, Numbers]:
     """Each window's block, numbered over all recordings, and each block's recording."""
     block = np.zeros(len(recording), np.intp)
     owner: list[int] = []
-    for r in range(int(recording.max()) + 1):
+    recordings = int(recording.max()) + 1
+    most = min(BLOCKS, max(FEW_BLOCKS, ALL_BLOCKS // recordings))
+    for r in range(recordings):
         places = np.flatnonzero(recording == r)
-        count = max(1, min(BLOCKS, len(places) // LEAST_BLOCK))
+        count = max(1, min(most, len(places) // LEAST_BLOCK))
         block[places] = len(owner) + np.arange(len(places)) * count // len(places)
         owner += [r] * count
     return block, np.array(owner)
