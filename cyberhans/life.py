@@ -59,6 +59,28 @@ def life(
     }
 
 
+def segments(recording: Recording, amount: str) -> int:
+    """How many segments to learn from: a number, or a share such as 20%."""
+    whole = recording.frames // recording.segment_len
+    try:
+        return int(whole * float(amount[:-1]) / 100) if amount.endswith("%") else int(amount)
+    except ValueError:
+        raise CyberHansError(f"learn from {amount!r}: give a number of segments, or a share such as 20%") from None
+
+
+def line(told: dict[str, Any]) -> str:
+    """The outcome of life() for people."""
+    warned = (
+        f"{told['lead_min']:.1f} min before the end, at {told['first_alarm']:.1%} of its life"
+        if told["detected"]
+        else "NEVER"
+    )
+    return (
+        f"{told['recording']}: learnt from {told['learn']} of {told['snapshots']}; false alarms in 20-50 % of its life"
+        f" {told['false_episodes']}; alarm {warned}"
+    )
+
+
 def learnt_life(recording: Recording, learn: int, *, kind: str, false_alarm_rate: float, size: str) -> Detector:
     """The detector of the first `learn` segments, by the one rule of design()."""
     early = recording.part(0, learn * recording.segment_len / recording.rate_hz)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cyberhans import decision
+from cyberhans.alarm import State
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
 from cyberhans.looks import looks
 from cyberhans.machines import BY_NAME
+from cyberhans.promise import Promise
 from cyberhans.recording import Recording
 from cyberhans.running import running
 from cyberhans.simulate import chosen
@@ -103,30 +103,27 @@ def soak(
 
 
 def _day(settings: Settings, seed: int) -> Day:
-    detector, votes, needed = learn(_baseline(settings, seed), settings)
+    """The device's own alarm logic, from a detector as built."""
+    detector = learn(_baseline(settings, seed), settings)
     faulty_from = round(settings.healthy_hours * 3600 / settings.every_s)
-    core, found, faulty = detector.core(), [], []
+    watch, states, verdicts, faulty = detector.core().watch(), [], [], []
     for recording in _looks(settings, seed, 0, settings.hours, settings.fault, settings.severity, faulty_from):
-        verdicts = core.run(recording.windows(settings.spec)).verdict
-        found.append(verdicts > 0)
-        faulty.append(np.full(len(verdicts), recording.label == "anomaly"))
-    verdict, ill = np.concatenate(found), np.concatenate(faulty)
-    alarm = alarmed(verdict, votes, needed)
+        watched = watch.run(recording.windows(settings.spec))
+        states.append(watched.state)
+        verdicts.append(watched.verdict > 0)
+        faulty.append(np.full(len(watched.state), recording.label == "anomaly"))
+    alarm, verdict, ill = np.concatenate(states) == State.ALARM, np.concatenate(verdicts), np.concatenate(faulty)
+    votes = detector.alarm.of if detector.alarm else 0
     heard = float(alarm[ill][votes:].mean()) if ill.sum() > votes else None
     begun = alarm & ~np.concatenate([[False], alarm[:-1]])
-    windows, anomalies, alarms, alarmed_ = (int((part & ~ill).sum()) for part in (~ill, verdict, begun, alarm))
-    return Day(seed, windows, anomalies, alarms, alarmed_, heard)
+    windows, anomalies, alarms, alarmed = (int((part & ~ill).sum()) for part in (~ill, verdict, begun, alarm))
+    return Day(seed, windows, anomalies, alarms, alarmed, heard)
 
 
-def learn(recordings: Sequence[Recording], settings: Settings) -> tuple[Detector, int, int]:
-    """The one place that says what is promised: a detector, and how many of how many windows make an alarm."""
-    spec, count = settings.spec, sum(len(recording.windows(settings.spec)) for recording in recordings)
-    votes = decision.votes(recordings[0], spec)
-    needed = math.ceil(2 * votes / 3)
-    rate = max(settings.per_month * settings.every_s * votes / (MONTH_H * 3600), 1 / (count + 1))
-    rate = math.ceil(rate * 1e6) / 1e6
-    detector = train(recordings, kind=settings.kind, spec=spec, false_alarm_rate=rate)
-    return detector, votes, needed
+def learn(recordings: Sequence[Recording], settings: Settings) -> Detector:
+    """The one place that says what is promised."""
+    promise = Promise(settings.per_month, settings.every_s, settings.confidence)
+    return train(recordings, kind=settings.kind, spec=settings.spec, promise=promise)
 
 
 def _baseline(settings: Settings, seed: int) -> list[Recording]:
@@ -148,17 +145,6 @@ def _looks(
     use = running(BY_NAME[settings.machine], seed, session, hours=hours, every_s=settings.every_s)
     return looks(settings.machine, use, seed=seed, session=session, samples=settings.spec.window,
                  every_s=settings.every_s, fault=fault, severity=severity, faulty_from=faulty_from)  # fmt: skip
-
-
-def alarmed(verdicts: Verdicts, votes: int, needed: int) -> Verdicts:
-    """(k,) whether the machine is in alarm at each window: from `needed` of the last `votes` on, until a quarter of
-    them or fewer are left."""
-    counts = np.convolve(verdicts, np.ones(votes, np.int64))[: len(verdicts)]
-    alarm, on = np.zeros(len(verdicts), np.bool_), False
-    for place, count in enumerate(counts):
-        on = count >= needed or (on and count > votes // 4)
-        alarm[place] = on
-    return alarm
 
 
 def figures(days: Sequence[Day], settings: Settings) -> dict[str, Any]:

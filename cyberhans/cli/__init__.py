@@ -9,6 +9,7 @@ import typer
 
 from cyberhans import __version__
 from cyberhans.cli import (  # each adds its verbs
+    bench,
     capture,
     catalogue,
     detectors,
@@ -21,7 +22,19 @@ from cyberhans.cli import (  # each adds its verbs
 from cyberhans.cli.options import app
 from cyberhans.printing import print_failure
 
-__all__ = ["app", "capture", "catalogue", "detectors", "devices", "firmware", "formats", "main", "recordings", "search"]
+__all__ = [
+    "app",
+    "bench",
+    "capture",
+    "catalogue",
+    "detectors",
+    "devices",
+    "firmware",
+    "formats",
+    "main",
+    "recordings",
+    "search",
+]
 
 
 def _print_version(asked: bool) -> None:

@@ -11,7 +11,7 @@ import typer
 from cyberhans.cli.chosen import chosen_recordings
 from cyberhans.cli.options import Dataset, DetectorFolder, Json, ProtocolName, app
 from cyberhans.errors import CyberHansError
-from cyberhans.printing import print_json, progress, tell
+from cyberhans.printing import tell
 
 if TYPE_CHECKING:
     from cyberhans.promise import Promise
@@ -77,38 +77,6 @@ def evaluate(
     from cyberhans.evaluate import evaluate as measure
 
     tell(measure(load_detector(folder), load_protocol(dataset, protocol)), as_json)
-
-
-@app.command()
-def bench(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder with manifest.csv and protocols.csv.")],
-    protocol: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Which protocols: 'pump*'.")] = None,
-    seeds: Annotated[int, typer.Option(help="How many random starts: 0, 1, ...", min=1)] = 1,
-    detector: Annotated[list[str] | None, typer.Option(help="autoencoder, forest, gaussian; default all.")] = None,
-    alarms_per_month: Annotated[float, typer.Option(help="False alarms a month to promise.")] = 1.0,
-    fewer: Annotated[bool, typer.Option(help="Also with the first 1, 2, ... training recordings only.")] = False,
-    board: Annotated[str, typer.Option(help="Whose flash to fill; `cyberhans boards` lists them.")] = "netduinoplus2",
-    jobs: Annotated[int, typer.Option(help="Processes; 0: one for each core. The figures are the same.", min=0)] = 0,
-    together: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Protocols that are one group.")] = None,
-    apart: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Protocols that are in no group.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Train and measure every detector on every protocol of a data set, by one rule: figures, and their means."""
-    from cyberhans.bench import bench as measure
-    from cyberhans.bench_summary import lines
-    from cyberhans.detectors import KINDS
-
-    found = measure(
-        dataset, protocols=tuple(protocol or ["*"]), kinds=tuple(detector or KINDS), seeds=seeds,
-        per_month=alarms_per_month, board_name=board, jobs=jobs, together=together or (), apart=apart or (),
-        fewer=fewer, note=progress,
-    )  # fmt: skip
-    if as_json:
-        print_json(found)
-    else:
-        typer.echo("\n".join(lines(found)))
-    if all(row["reason"] for row in found["rows"]):
-        raise typer.Exit(1)  # nothing was measured
 
 
 def _promise(per_month: float | None, every: float, confidence: float, rate: float | None) -> Promise | None:
