@@ -8,7 +8,7 @@ from string import Template
 import numpy as np
 
 from cyberhans.detectors.heads import Head
-from cyberhans.detectors.whitening import REACH, Whitening, packed
+from cyberhans.detectors.whitening import Whitening, packed
 
 NONE = 255  # where a run takes nothing off; a feature's number is at most 254
 
@@ -119,21 +119,22 @@ def whitening_c(whitening: Whitening) -> tuple[str, int]:
 def table_bytes(whitening: Whitening) -> int:
     """Bytes of the const tables that it takes in flash."""
     heads = whitening.heads
-    weights = sum(len(packed(rows.weight)) + len(rows.shift) for rows in whitening.rows)
+    weights = sum(len(packed(rows.weight, whitening.reach)) + len(rows.shift) for rows in whitening.rows)
     return weights + 2 * len(whitening.centre) + 2 * len(heads) + 5 * sum(len(head.runs) for head in heads)
 
 
 def _text(whitening: Whitening, room: int, purpose: dict[str, str]) -> str:
     heads = whitening.heads
     runs = [run for head in heads for run in head.runs]
+    weights = [packed(rows.weight, whitening.reach) for rows in whitening.rows]
     text = _WHITENING.substitute(
         centre=_table("int16_t P_centre", whitening.centre),
-        weight=_table("int8_t P_weight", np.concatenate([packed(rows.weight) for rows in whitening.rows])),
+        weight=_table("int8_t P_weight", np.concatenate(weights)),
         shift=_table("uint8_t P_shift", np.concatenate([rows.shift[::-1] for rows in whitening.rows])),
         size=_table("uint8_t P_size", [head.size for head in heads]),
         runs=_table("uint8_t P_runs", [len(head.runs) for head in heads]),
         run=", ".join(_run(head) for head in heads), run_count=len(runs), room=room, heads=len(heads),
-        none=NONE, reach=REACH, last=REACH - 1, **purpose,
+        none=NONE, reach=whitening.reach, last=whitening.reach - 1, **purpose,
     )  # fmt: skip
     return "\n".join(line for line in text.splitlines() if line.strip() or not line) + "\n"
 

@@ -26,7 +26,7 @@ WINDOW_SAMPLES = 1024  # at least, where a segment has them
 IN_SEGMENT = 5  # windows
 LONGEST_FRAME = {"tiny": 256, "small": 512, "full": 2048}
 MOST_OF_SEVERAL = 1024  # samples in a frame of a stream of several channels
-BANDS = {1: (16, 48), 2: (24, 32), 3: (24, 32), 4: (16, 16)}  # full, by channels: short and long frame
+BANDS = {1: (16, 48), 2: (24, 32), 3: (22, 30), 4: (16, 16)}  # full, by channels: short and long frame
 MANY_BANDS = (12, 16)  # of more channels
 
 

@@ -27,7 +27,7 @@ from cyberhans.emit_whitening import gaussian_c, table_bytes
 from cyberhans.errors import CyberHansError
 from cyberhans.evaluate import area, roc
 from cyberhans.idle import idle_level_of, running
-from cyberhans.spec import Family, Frame, Spec, band_edges
+from cyberhans.spec import Family, Frame, Spec, band_edges, design
 
 THREE = Spec(8_000_000, 3, 512, 512, Family.LEVEL | Family.STEPS, (
     Frame(64, band_edges(64, 8000, 5, "mel")), Frame(256, band_edges(256, 8000, 24, "mel"))))  # fmt: skip
@@ -88,7 +88,7 @@ def test_one_feature_more_than_the_reach_is_not_looked_at() -> None:
     for i in range(40):
         assert not rows.weight[i, : max(0, i - REACH + 1)].any() and not rows.weight[i, i + 1 :].any()
         assert rows.weight[i, i] > 0
-    assert len(packed(rows.weight)) == sum(min(i + 1, REACH) for i in range(40))
+    assert len(packed(rows.weight, REACH)) == sum(min(i + 1, REACH) for i in range(40))
 
 
 @pytest.mark.parametrize("count", [1, 2, 255])
@@ -144,6 +144,12 @@ def test_tables_stay_small() -> None:
         whitening, _ = learnt(of)
         assert [head.size for head in whitening.heads] == sizes
         assert table_bytes(whitening) <= most
+
+
+@pytest.mark.parametrize(("channels", "most"), [(1, 2700), (3, 4900)])
+def test_tables_of_what_the_rule_designs_stay_small(channels: int, most: int) -> None:
+    whitening, _ = learnt(design("full", 16_000, channels, 960_000))
+    assert table_bytes(whitening) <= most
 
 
 def test_tables_take_the_bytes_that_are_told() -> None:

@@ -1,7 +1,7 @@
 """Whitening in integers: from each feature of a head is taken what those before it make expect; int8 weights.
 
-y = W (x - mean), W the inverse of the covariance's triangular root, but that a feature is compared with its REACH - 1
-predecessors only (Vecchia's approximation, 1988): small, and on few recordings better than with all of them.
+y = W (x - mean), W the inverse of the covariance's triangular root, but that a feature is compared with a few of its
+predecessors only, see reach() (Vecchia's approximation, 1988): small, and on few recordings better than with all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cyberhans.detectors import Features, Reals, Scale
 from cyberhans.detectors.covariance import shrunken_covariance
 from cyberhans.detectors.heads import Head
 
-REACH = 24  # weights in a row, its own included
+REACH, REACH_OF_SEVERAL = 24, 17  # weights in a row, its own included
 LARGEST_WEIGHT = 127
 UNIT_BITS = 6  # a whitened feature comes in 1/64 of its deviation: its square is Q12
 LARGEST_SUM = (1 << 32) - 1
@@ -50,7 +50,7 @@ class Whitening:
     def of(cls, features: Features, heads: tuple[Head, ...]) -> Whitening:
         """Learnt from (k, features) of normal windows."""
         centre = np.rint(features.mean(axis=0, dtype=np.float64)).astype(np.int16)
-        return cls(heads, centre, tuple(_rows(head.gather(features)) for head in heads))
+        return cls(heads, centre, tuple(_rows(head.gather(features), reach(len(heads))) for head in heads))
 
     def apply(self, features: Features) -> list[Features]:
         """(k, features) to int16 (k, size) per head, in 1/64 deviation; exactly what the C does."""
@@ -61,6 +61,10 @@ class Whitening:
         """The same in deviations and in float64, with nothing rounded or limited."""
         pairs = zip(self.heads, self.rows, strict=True)
         return [(head.gather(features) - rows.mean) @ rows.exact.T for head, rows in pairs]
+
+    @property
+    def reach(self) -> int:
+        return reach(len(self.heads))
 
     @property
     def size(self) -> int:
@@ -74,10 +78,10 @@ class Whitening:
         return {
             "centre": self.centre,
             "runs": np.array(runs, np.int16),
-            "weight": np.concatenate([packed(rows.weight) for rows in self.rows]),
+            "weight": np.concatenate([packed(rows.weight, self.reach) for rows in self.rows]),
             "shift": np.concatenate([rows.shift for rows in self.rows]),
             "mean": np.concatenate([rows.mean for rows in self.rows]),
-            "exact": np.concatenate([packed(rows.exact) for rows in self.rows]),
+            "exact": np.concatenate([packed(rows.exact, self.reach) for rows in self.rows]),
         }
 
 
@@ -92,9 +96,14 @@ def _part(y: Integers) -> Integers:
     return part
 
 
-def packed(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The weights of a head that count, row by row from the last to the first: as the C reads them."""
-    return np.concatenate([matrix[i, max(0, i - REACH + 1) : i + 1] for i in reversed(range(len(matrix)))])
+def reach(heads: int) -> int:
+    """Weights in a row where there are so many heads: fewer with several, so that three axes stay within 4.9 kB."""
+    return REACH if heads == 1 else REACH_OF_SEVERAL
+
+
+def packed(matrix: npt.NDArray[Any], most: int) -> npt.NDArray[Any]:
+    """The weights of a head that count, `most` a row, from the last row to the first: as the C reads them."""
+    return np.concatenate([matrix[i, max(0, i - most + 1) : i + 1] for i in reversed(range(len(matrix)))])
 
 
 def _whitened(away: npt.NDArray[np.int32], rows: Rows) -> Features:
@@ -105,11 +114,11 @@ def _whitened(away: npt.NDArray[np.int32], rows: Rows) -> Features:
     return whitened
 
 
-def _rows(values: npt.NDArray[np.int32]) -> Rows:
+def _rows(values: npt.NDArray[np.int32], most: int) -> Rows:
     """From (k, n) features of one head. Rows whose weights would not fit eight bits are made smaller."""
     scale = Scale.of(values)
     covariance, _ = shrunken_covariance(scale.apply(values))
-    exact = _triangle(covariance) / scale.deviation
+    exact = _triangle(covariance, most) / scale.deviation
     largest = np.abs(exact).max(axis=1)
     exact *= np.minimum(1.0, LARGEST_WEIGHT / 2.0**UNIT_BITS / largest)[:, None]
     largest = np.minimum(largest, LARGEST_WEIGHT / 2.0**UNIT_BITS)
@@ -118,16 +127,16 @@ def _rows(values: npt.NDArray[np.int32]) -> Rows:
     varies = covariance * np.outer(scale.deviation, scale.deviation)
     weight = np.zeros(exact.shape, np.int8)
     for i in range(len(exact)):
-        near = slice(max(0, i - REACH + 1), i + 1)
+        near = slice(max(0, i - most + 1), i + 1)
         weight[i, near] = _rounded(ideal[i, near], varies[near, near])
     return Rows(values.mean(axis=0, dtype=np.float64), exact, weight, shift.astype(np.uint8))
 
 
-def _triangle(covariance: Reals) -> Reals:
+def _triangle(covariance: Reals, most: int) -> Reals:
     """W: row i is what feature i has beyond its best linear guess from those near before it, over its deviation."""
     found = np.zeros(covariance.shape)
     for i in range(len(covariance)):
-        near = slice(max(0, i - REACH + 1), i)
+        near = slice(max(0, i - most + 1), i)
         known = covariance[near, i]
         guess = cho_solve(cho_factor(covariance[near, near]), known) if len(known) else known
         deviation = np.sqrt(covariance[i, i] - guess @ known)
