@@ -242,7 +242,7 @@ MUTANTS = [
     ("baseline.c", "swap(memory->gravity, memory->gravity_before, 3);", ""),
     ("baseline.c", "memory->settled = 0;", ""),
     ("memory.c", "hans->aside = 0;", ""),
-    ("moments.c", "sum + count / 2 +", "sum + (count - 1) / 2 +"),
+    ("moments.c", "sum + count / 2)", "sum + (count - 1) / 2)"),
 ]
 
 

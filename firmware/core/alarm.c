@@ -39,6 +39,20 @@ static int32_t distance(const struct hans *hans, uint16_t i)
     return ((int32_t)hans->features[i] - hans->model->alarm->centre[i]) * 256 - hans_offset(hans, i);
 }
 
+/* Samples are looked at one by one only if their channel's window has come to full scale. */
+void hans_count_clipped(struct hans *hans, const struct hans_moments *level, const int16_t *x, uint16_t count)
+{
+    int32_t full = hans->model && hans->model->alarm ? hans->model->alarm->full_scale : 0;
+    if (full == 0 || (level->high < full && level->low > -full)) {
+        return;
+    }
+    for (const int16_t *end = x + count; x < end; x++) {
+        if (*x >= full || *x <= -full) {
+            hans->clipped++;
+        }
+    }
+}
+
 static uint8_t sensor_faults(const struct hans *hans)
 {
     uint8_t found = hans->clipped > hans->model->alarm->clipped ? HANS_CLIPPED : 0;

@@ -39,6 +39,9 @@ int16_t hans_mean(const struct hans_moments *moments, uint32_t n);
 /* Section 6: all features of a complete window into hans->features. */
 void hans_collect(struct hans *hans);
 
+/* Section 7.2: count those of x[0 .. count - 1], just added to their channel's `level`, that are at full scale. */
+void hans_count_clipped(struct hans *hans, const struct hans_moments *level, const int16_t *x, uint16_t count);
+
 /* Section 7.3: the features as the model sees them, in place. */
 void hans_adjust(struct hans *hans);
 

@@ -9,9 +9,8 @@
 
 /* The item of stage HANS_ALARM: state, votes, reasons, reserved, change, rise. */
 #define ALARM_BYTES 8
-typedef char alarm_lies_close[offsetof(struct hans_verdict, rise) - offsetof(struct hans_verdict, state) + 2 == ALARM_BYTES
-                                  ? 1
-                                  : -1];
+#define AT(member) offsetof(struct hans_verdict, member)
+typedef char alarm_lies_close[AT(rise) + 2 - AT(state) == ALARM_BYTES ? 1 : -1];
 
 static uint16_t longest(const struct hans_spec *spec)
 {
@@ -201,22 +200,6 @@ static void pick(int16_t *x, const int16_t *samples, uint8_t channels, uint16_t 
     }
 }
 
-/* How many of these samples are at full scale; they are looked at one by one only if the window has come to that. */
-static uint16_t clipped(const struct hans *hans, const struct hans_moments *level, const int16_t *x, uint16_t count)
-{
-    const struct hans_alarm *alarm = hans->model ? hans->model->alarm : NULL;
-    if (!alarm || alarm->full_scale == 0 || (level->high < alarm->full_scale && level->low > -(int32_t)alarm->full_scale)) {
-        return 0;
-    }
-    uint16_t found = 0;
-    for (const int16_t *end = x + count; x < end; x++) {
-        if (*x >= (int32_t)alarm->full_scale || *x <= -(int32_t)alarm->full_scale) {
-            found++;
-        }
-    }
-    return found;
-}
-
 /* Take sample frames that reach at most to the next end of a frame. */
 static void take_block(struct hans *hans, const int16_t *samples, uint16_t count)
 {
@@ -226,7 +209,7 @@ static void take_block(struct hans *hans, const int16_t *samples, uint16_t count
         pick(x, samples + c, channels, count);
         if (families & HANS_LEVEL) {
             hans_moments_add(&hans->level[c], x, count);
-            hans->clipped += clipped(hans, &hans->level[c], x, count);
+            hans_count_clipped(hans, &hans->level[c], x, count);
         } else {
             hans_moments_sum(&hans->level[c], x, count); /* the verdict tells the mean */
         }
@@ -316,7 +299,8 @@ int hans_poll(struct hans *hans, struct hans_verdict *verdict)
     const struct hans_model *model = hans->model;
     hans_collect(hans);
     show(hans, HANS_FEATURES, hans->features, spec->features * sizeof *hans->features);
-    *verdict = (struct hans_verdict){.window = hans->window++, .first = hans->first, .score = adjusted_score(hans), .state = HANS_STATE_NORMAL};
+    *verdict = (struct hans_verdict){.window = hans->window++, .first = hans->first, .score = adjusted_score(hans),
+                                     .state = HANS_STATE_NORMAL};
     if (model) {
         verdict->threshold = model->threshold;
         verdict->anomaly = verdict->score > model->threshold;

@@ -18,7 +18,7 @@
  *         if (used < 0)
  *             stop();                                       // hans_error(used) says why
  *         if (hans_poll(&hans, &verdict) == 1)              // 1 = a verdict
- *             send(&verdict);
+ *             send(&verdict);                               // verdict.state: normal, alarm, idle, sensor moved ..
  *         samples += (size_t)used * HANS_DETECTOR_SPEC.channels;
  *         count -= (size_t)used;
  *     }
@@ -325,8 +325,8 @@ enum hans_reset {
 /* Forget what the alarm logic remembers, `how` much of it: enum hans_reset. */
 int hans_reset(struct hans *hans, int how);
 
-/* Re-centre: gather the next `windows` (2 to 4096) windows in which the machine runs and the sensor works, moved or not;
- * with the last of them their mean becomes the baseline, or is refused (HANS_TOO_FAR) and nothing changes. Meanwhile
+/* Re-centre: gather the next `windows` (2 to 4096) windows in which the machine runs and the sensor works, be it moved
+ * or not; with the last of them their mean becomes the baseline, or is refused (HANS_TOO_FAR) and nothing changes. Meanwhile
  * the state is learning, or moved, and no vote is cast. One under way starts anew. */
 int hans_rebaseline(struct hans *hans, uint16_t windows);
 
