@@ -18,8 +18,8 @@ LEAST_SHARE, MOST_SHARE = 0.1, 0.45  # of all windows: less does not spoil a bas
 LEAST_REST = 4  # recordings that must agree with one another before others are called strange
 BLOCKS, FEW_BLOCKS, ALL_BLOCKS = 10, 3, 200  # of each recording, for what happens within; of many recordings; in all
 LEAST_BLOCK = 2  # windows
-WHOLE_GAP, WITHIN_GAP = 2.0, 1.5  # octaves of squared distance; see suspects()
-FAR_GAP = 4.0  # what may be another speed or load must be so far
+# Octaves of squared distance, of whole recordings and within them; see suspects().
+RISING_GAP, OTHER_GAP, STATE_GAP = (1.7, 1.0), (2.5, 1.5), (2.5, 4.0)
 LEAST_RISE, MOST_COMMON = 0.4, 0.2 * 256  # see may_be_state(); the latter in 1/256 octave
 SHRINKAGE, NOISE_SHRINKAGE = 0.05, 0.1  # least
 MOST_FOLDS = 8
@@ -52,7 +52,9 @@ def suspects(features: Features, recording_of: Numbers, bands: Mask | None = Non
     centred on its own median. Candidates are the clusters of a minority's size in Ward's (1963) tree of the means,
     whitened by how windows differ from the next. Their gap: median of their log squared Mahalanobis distance to the
     rest, less the largest (of many: the 90 % point) of the rest's own, each by a Gaussian that did not learn it.
-    The limits were chosen by the means over real and simulated baselines, clean and spoilt.
+    What rises as a fault does (rise()) is named soonest, what another speed may be (may_be_state()) last; whole
+    recordings that do not rise so may be at another speed, whatever else they are. The limits were chosen by the means
+    over real and simulated baselines, clean and spoilt.
     """
     values = features.astype(np.float64)
     recording = np.unique(recording_of, return_inverse=True)[1]
@@ -90,12 +92,14 @@ def rise(change: Reals) -> float:
 
 def _apart(units: _Units, candidates: list[Mask], bands: Mask, whole: bool) -> list[Suspects]:
     """The candidate that is farthest over its limit, if there is one."""
-    usual = WHOLE_GAP if whole else WITHIN_GAP
     found: list[tuple[float, Suspects]] = []
     for candidate in candidates:
-        state = may_be_state((units.mean(candidate) - units.mean(~candidate))[bands])
+        change = (units.mean(candidate) - units.mean(~candidate))[bands]
+        rising = rise(change) >= LEAST_RISE
+        state = may_be_state(change) or (whole and not rising)
+        limits = STATE_GAP if state else RISING_GAP if rising else OTHER_GAP
         gap = units.gap(candidate)
-        found.append((gap - (FAR_GAP if state else usual), Suspects(candidate[units.number], whole, gap, state)))
+        found.append((gap - limits[not whole], Suspects(candidate[units.number], whole, gap, state)))
     over, farthest = max(found, key=lambda entry: entry[0], default=(-1.0, None))
     return [farthest] if farthest and over >= 0 else []
 

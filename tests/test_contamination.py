@@ -156,12 +156,12 @@ def test_the_time_of_day_is_told_where_it_is_known(spoilt: list[Recording]) -> N
 
 
 def test_whole_recordings_are_named_without_the_healthy_ones() -> None:
-    warning = told(whole("pump", 1, "imbalance", 0.7))[0]
+    warning = told(whole("pump", 1, "bearing_outer", 0.7))[0]
     assert "day 2, recording pump day 4: 33%" in warning and "the other recordings" in warning
 
 
 def test_a_speed_of_their_own_explains_them() -> None:
-    baseline = whole("pump", 1, "imbalance", 0.7)
+    baseline = whole("pump", 1, "bearing_outer", 0.7)
     for number in FAULTY:
         baseline[number] = dataclasses.replace(baseline[number], speed_rpm=1800.0)
     assert not any("the other recordings" in warning for warning in told(baseline))
