@@ -28,6 +28,10 @@ VERBS = (
     "verify",
     "bench",
     "demo",
+    "search",
+    "rebaseline",
+    "life",
+    "soak",
 )
 HEAVY = ("sklearn", "pandas", "scipy", "emlearn")
 
