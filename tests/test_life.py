@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import cyberhans
 from numpy.typing import NDArray
 
 from cyberhans.alarm import Outcome, State
@@ -14,8 +15,8 @@ from cyberhans.bench import spec_for
 from cyberhans.dataset import load_listed, load_protocol
 from cyberhans.errors import CyberHansError
 from cyberhans.evaluate import area, roc
-from cyberhans.life import episodes, life
-from cyberhans.recording import Recording
+from cyberhans.life import episodes, life, segments
+from cyberhans.recording import Recording, save_recording
 from cyberhans.train import train
 
 BEARINGS = ("bearing1_2", "bearing2_1", "bearing3_1")
@@ -99,3 +100,19 @@ def test_a_sensor_that_was_touched_is_told_and_re_centred(recordings: Path) -> N
         assert area_of(normal, odd) >= 0.99
         watch.resume(saved)
         assert not (watch.run(later[start + 5 :]).state == State.MOVED).any()
+
+
+def test_how_much_is_learnt_from_is_a_number_or_a_share() -> None:
+    heard = short_life(0.0)
+    assert [segments(heard, amount) for amount in ("30", "20%", "12.5%")] == [30, 20, 12]
+    with pytest.raises(CyberHansError, match="learn from 'a fifth': give a number of segments, or a share such as 20%"):
+        segments(heard, "a fifth")
+
+
+def test_the_command_tells_a_line_for_each_life(tmp_path: Path) -> None:
+    path = save_recording(short_life(2.0), tmp_path / "worn.wav").path
+    told = cyberhans("life", path, "--learn", "30", "--learn", "40%", "--false-alarms", "0.05")
+    assert told.code == 0 and len(told.out.splitlines()) == 2
+    assert "learnt from 30 of 100; false alarms in 20-50 % of its life 0; alarm" in told.out
+    refused = cyberhans("life", path, "--learn", "99")
+    assert refused.code == 1 and "learn from 2 to 50 segments, not 99" in refused.err and refused.err.count("\n") == 1

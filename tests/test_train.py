@@ -367,6 +367,16 @@ def test_too_little_for_a_promise_says_what_is_missing_or_is_deployed_as_learnin
     assert train(baseline, kind="gaussian", spec=SPEC, promise=Promise(1), uncalibrated=True).uncalibrated
 
 
+def test_a_promise_kept_by_a_deaf_detector_is_warned_of() -> None:
+    """Four sessions that are unlike one another make a high threshold; eight alike do not."""
+    unlike = [recording(seed, seconds=0.6, gain=1.0 + 0.1 * seed) for seed in range(4)]
+    warned = train(unlike, kind="gaussian", spec=SPEC, promise=Promise(1)).warnings
+    assert any("octaves above healthy windows" in line and "record more sessions" in line for line in warned)
+    assert not any(
+        "octaves above" in line for line in train(days(8), kind="gaussian", spec=SPEC, promise=Promise(1)).warnings
+    )
+
+
 def test_a_promise_or_a_rate_but_not_both() -> None:
     for more in ({}, {"promise": Promise(1), "false_alarm_rate": 0.01}):
         with pytest.raises(CyberHansError, match="not both"):
