@@ -169,8 +169,10 @@ class Detector:
         above = (self.threshold - float(np.median(scores))) / 65536
         if above <= HIGH:
             return []
-        return [f"the threshold lies {above:.1f} octaves above healthy windows, as the sessions are few, short or unlike"
-                " one another: only strong faults are found; record more sessions, each for longer"]  # fmt: skip
+        return [
+            f"the threshold lies {above:.1f} octaves above healthy windows, as the sessions are few, short or unlike one"
+            " another: only strong faults are found; record more sessions, each for longer"
+        ]
 
     def save(self, folder: str | Path) -> Detector:
         """Write the folder, whole or not at all; gives the detector as it lies there.
