@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from cyberhans import detector_source
 from cyberhans.alarm import ARRAYS, Alarm
+from cyberhans.caution import cautions
 from cyberhans.core import Core
 from cyberhans.errors import CyberHansError
 from cyberhans.promise import Promise
@@ -27,12 +28,6 @@ from cyberhans.spec_file import spec_from_dict
 from cyberhans.tables import emit_tables
 
 SCHEMA = 2
-FEW_RECORDINGS = 4
-HIGH = 4.0  # octaves of score; four are a machine four times as unlike itself as healthy windows are
-ONE_RECORDING = (
-    "threshold from one recording: sessions of a machine differ, expect more false alarms than asked for;"
-    f" record it on at least {FEW_RECORDINGS - 1} more occasions"
-)
 UNCALIBRATED = 1  # flag of struct hans_model
 
 
@@ -148,31 +143,8 @@ class Detector:
 
     @property
     def warnings(self) -> list[str]:
-        """What to know before trusting it, one line each: what does not fit the rest of the baseline, too few
-        recordings, and what was wrong with them."""
-        origins = self.provenance["recordings"]
-        files = len({part.get("sha256") or number for number, part in enumerate(origins)})  # parts of a file are one
-        few = f"{files} recordings: {FEW_RECORDINGS} or more, made on different days, keep the false-alarm rate better"
-        found = list(self.provenance.get("contamination", ()))
-        found += [ONE_RECORDING] if files == 1 else [few] if files < FEW_RECORDINGS else []
-        found += self._hard_of_hearing()
-        failed = self.provenance.get("accepted", {}).get("recordings", {})
-        found += [f"{name} failed, but was accepted" for name in failed]
-        found += [f"{part['name']}: {reason}" for part in origins for reason in part.get("warnings", ())]
-        return list(dict.fromkeys(found))
-
-    def _hard_of_hearing(self) -> list[str]:
-        """A promise that few or unlike sessions can keep only by a threshold far above healthy windows."""
-        scores = self.arrays.get("left_out_score")
-        if self.promise is None or self.uncalibrated or self.kind == "forest" or scores is None:
-            return []
-        above = (self.threshold - float(np.median(scores))) / 65536
-        if above <= HIGH:
-            return []
-        return [
-            f"the threshold lies {above:.1f} octaves above healthy windows, as the sessions are few, short or unlike one"
-            " another: only strong faults are found; record more sessions, each for longer"
-        ]
+        """What to know before trusting it, one line each."""
+        return cautions(self)
 
     def save(self, folder: str | Path) -> Detector:
         """Write the folder, whole or not at all; gives the detector as it lies there.

@@ -26,7 +26,7 @@ LAYERS = tuple(layer.split() for layer in (
     "device delivery exchange judgement difference line player emulator ports probe",
     "simulate looks running vibration machines inspection quality live meter formats catalogue",
     "limit alarm_rule",
-    "detector baseline alarm clock detector_source detectors threshold core watch dataset decision idle",
+    "detector caution baseline alarm clock detector_source detectors threshold core watch dataset decision idle",
     "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
     "reason machine_file draft spool ranges promise wire",
     "errors __init__",
