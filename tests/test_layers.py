@@ -20,7 +20,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 LAYERS = tuple(layer.split() for layer in (
     "cli printing",
     "search",
-    "demo bench bench_summary states life soak contamination suspects train verify rebaseline evaluate capture lines",
+    "demo bench bench_summary beside states life soak contamination suspects",
+    "train verify rebaseline evaluate capture lines",
     "flash blank build footprint stack machine_code libraries hex_file",
     "emit amalgamation model_source truth emit_whitening",
     "device delivery exchange judgement difference line player emulator ports probe",

@@ -107,6 +107,16 @@ def test_evaluate_tells_json() -> None:
     row = told(cyberhans("evaluate", trained()[0], "--dataset", DEMO, "--protocol", "fan", "--json"))
     assert set(row) >= {"auc", "pauc10", "false_alarm_rate", "detection_rate", "windows"}
     assert 0.5 < row["auc"] <= 1
+    assert list(row["beside"]) == ["forest", "autoencoder", "gaussian", "trees"]
+    assert row["beside"]["forest"]["auc"] == row["auc"] and 0.5 < row["beside"]["gaussian"]["auc"] <= 1
+
+
+def test_evaluate_shows_the_kinds_side_by_side() -> None:
+    shown = cyberhans("evaluate", trained()[0], "--dataset", DEMO, "--protocol", "fan").out.splitlines()
+    place = next(place for place, line in enumerate(shown) if line.startswith("detector  ") and "10 s: AUC" in line)
+    assert [line.split()[0] for line in shown[place + 1 :]] == ["forest", "autoencoder", "gaussian", "trees"]
+    alone = cyberhans("evaluate", trained()[0], "--dataset", DEMO, "--protocol", "fan", "--alone").out
+    assert "gaussian" not in alone and shown[: place - 1] == alone.splitlines()
 
 
 def test_build_tells_json(tmp_path: Path) -> None:

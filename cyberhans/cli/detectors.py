@@ -69,14 +69,21 @@ def evaluate(
     folder: DetectorFolder,
     dataset: Annotated[Path, typer.Option(help="A folder with manifest.csv and protocols.csv.")],
     protocol: Annotated[str, typer.Option(help="A protocol of the data set.")],
+    alone: Annotated[bool, typer.Option("--alone", help="Do not train the other kinds for comparison.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a detector on a protocol's test recordings, by the integer path that ships."""
+    """Measure a detector on a protocol's test recordings, by the integer path that ships, beside the other kinds."""
+    from cyberhans.beside import beside, lines
     from cyberhans.dataset import load_protocol
     from cyberhans.detector import load_detector
     from cyberhans.evaluate import evaluate as measure
 
-    tell(measure(load_detector(folder), load_protocol(dataset, protocol)), as_json)
+    made, recordings = load_detector(folder), load_protocol(dataset, protocol)
+    found = {made.kind: measure(made, recordings)} if alone else beside(made, recordings)
+    own = found[made.kind]
+    tell(own if alone else {**own, "beside": found} if as_json else own, as_json)
+    if not as_json and not alone:
+        typer.echo("\n".join(["", *lines(found)]))
 
 
 def _promise(per_month: float | None, every: float, confidence: float, rate: float | None) -> Promise | None:
