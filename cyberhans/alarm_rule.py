@@ -34,9 +34,10 @@ Samples = NDArray[np.int16]
 def learn_alarm(baseline: Baseline, of: int) -> Alarm:
     """Settings from what was learnt from, and how many windows vote, 1 to 32.
 
-    More than half of the votes raise an alarm, a quarter end it. The baseline follows within half as many windows as
-    were learnt. Gravity is watched where there are 3 channels and its direction was steady. `rise` is left 0, never:
-    see with_rise().
+    More than half of the votes raise an alarm, a quarter end it. Several sessions hold how the machine differs from day
+    to day: then the baseline follows as slowly as can be, within 2^14 windows. Of a single session nothing is known of
+    that: it follows within half as many windows as were learnt. Gravity is watched where there are 3 channels and its
+    direction was steady. `rise` is left 0, never: see with_rise().
     """
     spec, features = baseline.spec, baseline.features
     means = [part.mean[kept] for part, kept in zip(baseline.results, baseline.at_work, strict=True)]
@@ -44,13 +45,20 @@ def learn_alarm(baseline: Baseline, of: int) -> Alarm:
     level = Family.LEVEL in spec.families
     return Alarm(
         of=of, raise_at=needed(of), clear_at=of // 4, fast=FAST,
-        slow=min(max((len(features) // 2).bit_length() - 1, SOONEST), SLOWEST),
+        slow=_slow(baseline),
         change=CHANGE, rise=0, idle=NEVER_IDLE if baseline.idle is None else max(baseline.idle, NEVER_IDLE + 1),
         full_scale=min(recording.full_scale for recording in baseline.recordings) if level else 0,
         reach=REACH, clipped=_clipped(baseline.recordings, baseline.windows), moved=moved, gravity=gravity,
         centre=np.rint(features.mean(axis=0)).astype(np.int16),
         limit=np.clip(np.ceil(DEVIATIONS * features.std(axis=0)), LEAST_LIMIT, 32767).astype(np.int16),
     )  # fmt: skip
+
+
+def _slow(baseline: Baseline) -> int:
+    session_of = baseline.session_of
+    if len(np.unique(session_of)) > 1:
+        return SLOWEST
+    return min(max((len(session_of) // 2).bit_length() - 1, SOONEST), SLOWEST)
 
 
 def with_rise(alarm: Alarm, core: Core, windows: Sequence[Samples]) -> Alarm:

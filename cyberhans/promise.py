@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+from cyberhans.decision import needed
 from cyberhans.errors import CyberHansError
 
 MONTH_S = 30 * 86400.0
@@ -42,9 +43,11 @@ class Promise:
     def rate(self, votes: int, interval_s: float) -> float:
         """The share of decisions of `votes` windows, interval_s seconds apart, that may be false.
 
-        Neighbouring windows are alike, so the decisions that count are those which share no window.
+        A device decides at every window. Where windows are alike false decisions come in runs, one alarm each; where
+        they are not, an alarm can begin with each false window that finds needed() - 1 others before it. So alarms are
+        at most needed() times as many as false decisions that share no window.
         """
-        return min(self.per_month * votes * interval_s / MONTH_S, MOST_RATE)
+        return min(self.per_month * votes * interval_s / needed(votes) / MONTH_S, MOST_RATE)
 
     def deviations(self, votes: int, interval_s: float) -> float:
         """How many standard deviations of a normal distribution leave that share above them."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cyberhans.alarm import State
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
+from cyberhans.evaluate import binomial_interval
 from cyberhans.looks import looks
 from cyberhans.machines import BY_NAME
 from cyberhans.promise import Promise
@@ -152,8 +153,9 @@ def figures(days: Sequence[Day], settings: Settings) -> dict[str, Any]:
 
     alarms_per_month: observed, with Garwood's (1936) interval for a Poisson count. A machine keeps its promise unless a
     Poisson count with the promised mean reaches its alarms in less than 1 - LEVEL of all days; machines_kept has
-    Clopper and Pearson's (1934) interval. kept: all alarms together are no more than the promise may bring at LEVEL, or
-    alarms come from so few machines that the promise's confidence allows for them at LEVEL.
+    Clopper and Pearson's (1934) interval. outcome: "kept" where at least the promise's confidence of machines keep it,
+    "broken" where not even the interval's upper end is as high, else "not refuted". kept_together: all alarms together
+    are no more than the promise may bring at LEVEL.
     """
     from scipy.stats import poisson
 
@@ -162,7 +164,7 @@ def figures(days: Sequence[Day], settings: Settings) -> dict[str, Any]:
     promised = settings.per_month * months / len(days)
     low, high = _poisson_interval(alarms)
     kept = sum(poisson.sf(day.alarms - 1, promised) > 1 - LEVEL or day.alarms == 0 for day in days)
-    share = _binomial_interval(kept, len(days))
+    share = binomial_interval(int(kept), len(days), LEVEL)
     return {
         "machines": len(days),
         "windows": windows,
@@ -172,7 +174,7 @@ def figures(days: Sequence[Day], settings: Settings) -> dict[str, Any]:
         "alarms_per_month": [alarms / months, low / months, high / months],
         "machines_kept": [int(kept), *share],
         "kept_together": bool(poisson.sf(alarms - 1, promised * len(days)) > 1 - LEVEL),
-        "kept": bool(share[1] >= settings.confidence),
+        "outcome": _outcome(kept / len(days), share[1], settings.confidence),
         "heard": [day.heard for day in days if day.heard is not None],
     }
 
@@ -185,12 +187,8 @@ def _poisson_interval(count: int) -> tuple[float, float]:
     return low, float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
 
 
-def _binomial_interval(hits: int, of: int) -> tuple[float, float]:
-    from scipy.stats import beta
-
-    tail = (1 - LEVEL) / 2
-    low = float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0
-    return low, float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0
+def _outcome(share: float, upper: float, confidence: float) -> str:
+    return "kept" if share >= confidence else "broken" if upper < confidence else "not refuted"
 
 
 def lines(report: dict[str, Any]) -> list[str]:
@@ -203,7 +201,7 @@ def lines(report: dict[str, Any]) -> list[str]:
         f"false alarms {report['alarms']}, promised at most {report['alarms_promised']:.2f};"
         f" {rate:.2f} a month ({low:.2f} to {high:.2f}), promised {settings['per_month']:g}",
         f"machines that keep their promise {kept} of {report['machines']} ({least:.0%} to {most:.0%}), promised"
-        f" {settings['confidence']:.0%}: {'kept' if report['kept'] else 'BROKEN'}",
+        f" {settings['confidence']:.0%}: {report['outcome'].upper()}",
     ]
     if report["heard"]:
         heard = sum(share >= HEARD_LATE for share in report["heard"])

@@ -19,6 +19,7 @@ from cyberhans.promise import Promise
 
 MOST_FOLDS = 5
 LEAST_SESSIONS = 4  # with fewer nothing can be said of how the next one will differ
+EFFICIENCY = 0.37  # of the median absolute deviation (Rousseeuw and Croux 1993)
 MAD = 1.4826  # of a normal distribution: standard deviation over median absolute deviation
 
 
@@ -77,15 +78,17 @@ def kept_threshold(
 
     A decision's score is taken as normal: a mean, plus a part of its session (between), plus one of its own (within),
     plus least_spread (octaves). With LEAST_SESSIONS or more, mean and `between` are those of the sessions' medians and
-    stand in the one-sided tolerance bound of a normal distribution at the promise's confidence (Hahn and Meeker 1991).
-    With fewer nothing bounds what the next session does, and the threshold is uncalibrated: the bare estimate, and of a
-    single recording that of its five blocks, by medians, so that a run-in does not drown what comes after it.
+    stand in the one-sided tolerance bound of a normal distribution at the promise's confidence (Hahn and Meeker 1991);
+    `within` is taken at the upper end of its confidence interval (chi-squared). With fewer sessions nothing bounds what
+    the next one does, and the threshold is uncalibrated: the bare estimate, and of a single recording that of its five
+    blocks, by medians, so that a run-in does not drown what comes after it.
     """
     parts = _parts(session_of)
     decisions = [sliding(scores[parts == part], votes) for part in np.unique(parts)]
     centres = np.array([np.median(scores) for scores in decisions])
-    within = float(np.median([_mad(scores) for scores in decisions]))
     uncalibrated = missing(session_of, votes) > 0
+    within = float(np.median([_mad(scores) for scores in decisions]))
+    within *= 1.0 if uncalibrated else _widening(decisions, votes, promise.confidence)
     deviations = promise.deviations(votes, interval_s)
     centre, between = _session_bound(centres, deviations, None if uncalibrated else promise.confidence)
     value = centre + math.sqrt(between**2 + (deviations * within) ** 2 + (deviations * least_spread * 65536) ** 2)
@@ -136,6 +139,17 @@ def _parts(session_of: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         return session_of
     count = len(session_of)
     return np.arange(count) * min(MOST_FOLDS, count) // count
+
+
+def _widening(decisions: list[npt.NDArray[np.int32]], votes: int, confidence: float) -> float:
+    """How much larger than their median absolute deviation the spread of sessions' decisions is at the most.
+
+    Decisions that share no window count, and of these the share that the estimate makes use of.
+    """
+    from scipy.stats import chi2
+
+    free = EFFICIENCY * sum((len(scores) + votes - 1) / votes - 1 for scores in decisions)
+    return math.sqrt(free / float(chi2.ppf(1 - confidence, free))) if free >= 1 else 1.0
 
 
 def _mad(values: npt.NDArray[Any]) -> float:

@@ -179,8 +179,9 @@ class Machine:
         self.V = (2 * self.V + anomaly) % 2**a.of
         self.R = (2 * self.R + int(a.rise > 0 and rise > a.rise)) % 2**a.of
         votes, rises = self.V.bit_count(), self.R.bit_count()
-        self.alarmed |= SCORE if votes >= a.raise_at and change >= a.change else 0
-        self.alarmed |= RISE if rises >= a.raise_at else 0
+        if not self.uncalibrated:
+            self.alarmed |= SCORE if votes >= a.raise_at and change >= a.change else 0
+            self.alarmed |= RISE if rises >= a.raise_at else 0
         if votes <= a.clear_at and rises <= a.clear_at:
             self.alarmed = 0
         return change, rise
@@ -197,7 +198,7 @@ class Machine:
 
     def track(self, x: Sequence[int], o: list[int], state: int) -> None:
         slow = self.alarm.slow
-        if slow == 0 or state == LEARNING:
+        if slow == 0 or state not in (NORMAL, SUSPICIOUS):
             return
         t = slow if state == NORMAL else slow + 3
         for i, limit in enumerate(self.l):

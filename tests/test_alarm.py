@@ -16,10 +16,11 @@ from small_detector import small_detector
 
 from cyberhans.alarm import NEVER_IDLE, Alarm
 from cyberhans.alarm_rule import REACH, RISE, learn_alarm, with_rise
+from cyberhans.baseline import Baseline
 from cyberhans.core import Core
+from cyberhans.decision import votes_every
 from cyberhans.detector import Detector, load_detector
 from cyberhans.errors import CyberHansError
-from cyberhans.idle import idle_level_of
 from cyberhans.recording import Recording
 from cyberhans.spec import Family, Frame, Spec
 from cyberhans.train import train
@@ -44,9 +45,8 @@ def recording(seed: int, *, loudness: float = 200, gravity: tuple[int, int, int]
 
 
 def learnt(*recordings: Recording) -> Alarm:
-    windows = [part.windows(SPEC) for part in recordings]
-    results = [Core(SPEC).run(part) for part in windows]
-    return learn_alarm(SPEC, recordings, windows, results, idle_level_of(SPEC, [part.features for part in results]))
+    baseline = Baseline.of(recordings, SPEC)
+    return learn_alarm(baseline, votes_every(baseline.interval_s))
 
 
 # Settings
@@ -143,17 +143,17 @@ def test_training_gives_settings_that_the_core_takes(tmp_path: Path) -> None:
 
 
 def test_votes_are_ten_seconds_of_windows() -> None:
-    """0.2 s each: 50, but at most 32; two thirds raise, a quarter clears."""
+    """0.2 s each: 50, but at most 32; more than half raise, a quarter clears."""
     alarm = learnt(recording(1), recording(2))
-    assert (alarm.of, alarm.raise_at, alarm.clear_at, alarm.fast, alarm.change, alarm.reach) == (
-        32,
-        22,
-        8,
-        2,
-        26,
-        REACH,
-    )
-    assert alarm.slow == 5  # 80 windows: 40, and 2^5 is the power of two below
+    assert (alarm.of, alarm.raise_at, alarm.clear_at) == (32, 17, 8)
+    assert (alarm.fast, alarm.change, alarm.reach) == (2, 26, REACH)
+
+
+def test_a_baseline_of_several_sessions_is_followed_as_slowly_as_can_be() -> None:
+    assert learnt(recording(1), recording(2)).slow == 14
+    single = dataclasses.replace(recording(1), session="monday")
+    again = dataclasses.replace(recording(2), session="monday")
+    assert learnt(single, again).slow == 5  # 80 windows: 40, and 2^5 is the power of two below
 
 
 def test_centre_limit_and_idle_are_those_of_a_machine_at_work() -> None:

@@ -20,16 +20,17 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 LAYERS = tuple(layer.split() for layer in (
     "cli printing",
     "search",
-    "demo bench bench_summary beside states life soak contamination suspects",
-    "train verify rebaseline evaluate capture lines",
+    "demo bench bench_summary beside states life soak",
+    "contamination suspects train verify rebaseline evaluate capture lines",
     "flash blank build footprint stack machine_code libraries hex_file",
     "emit amalgamation model_source truth emit_whitening",
     "device delivery exchange judgement difference line player emulator ports probe",
     "simulate looks running vibration machines inspection quality live meter formats catalogue",
     "limit alarm_rule",
-    "detector caution baseline alarm clock detector_source detectors threshold core watch dataset decision idle",
+    "detector caution baseline alarm clock detector_source detectors threshold core watch dataset promise decision "
+    "idle",
     "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
-    "reason machine_file draft spool ranges promise wire",
+    "reason machine_file draft spool ranges wire",
     "errors __init__",
 ))  # fmt: skip
 OWNERS = {"emlearn": {"emit"}, "sklearn": {"detectors"}, "pandas": {"evaluate"}}

@@ -10,10 +10,10 @@ from cyberhans.promise import Promise
 
 
 def test_one_a_month_by_hand() -> None:
-    """30 days of windows every 10 s are 259,200, and 37,028 decisions of seven."""
-    assert Promise(1).rate(7, 10.0) == pytest.approx(1 / (259_200 / 7))
-    assert Promise(1).deviations(7, 10.0) == pytest.approx(norm.isf(7 / 259_200))
-    assert Promise(3).rate(5, 2.0) == pytest.approx(3 / 259_200)
+    """30 days of windows every 10 s are 259,200, and 37,028 decisions of seven; each may begin four alarms."""
+    assert Promise(1).rate(7, 10.0) == pytest.approx(1 / (259_200 / 7) / 4)
+    assert Promise(1).deviations(7, 10.0) == pytest.approx(norm.isf(7 / 259_200 / 4))
+    assert Promise(3).rate(5, 2.0) == pytest.approx(3 / 259_200 / 3)
 
 
 def test_a_promise_of_more_false_decisions_than_half_is_none() -> None:

@@ -20,7 +20,7 @@ def day(alarms: int, windows: int = 8640) -> Day:
 def test_a_quiet_machine_keeps_its_promise() -> None:
     report = figures([day(0)] * 20, Settings("pump"))
     assert (report["alarms"], report["windows"], report["machines_kept"][0]) == (0, 172800, 20)
-    assert report["kept"] and report["kept_together"]
+    assert report["outcome"] == "kept" and report["kept_together"]
     assert report["alarms_promised"] == pytest.approx(20 / 30)
     rate, low, high = report["alarms_per_month"]
     assert (rate, low) == (0, 0) and high == pytest.approx(3.689 * 30 / 20, rel=1e-3)  # Garwood, none seen
@@ -28,7 +28,7 @@ def test_a_quiet_machine_keeps_its_promise() -> None:
 
 def test_alarms_on_most_machines_break_it() -> None:
     report = figures([day(3)] * 12 + [day(0)] * 8, Settings("pump"))
-    assert not report["kept"] and not report["kept_together"]
+    assert report["outcome"] == "broken" and not report["kept_together"]
     assert report["machines_kept"][0] == 8
     assert "BROKEN" in "\n".join(lines({"settings": dataclasses.asdict(Settings("pump")), **report}))
 
@@ -38,12 +38,18 @@ def test_confidence_allows_for_a_few_machines() -> None:
     report = figures([day(9)] * 4 + [day(0)] * 16, Settings("pump"))
     kept, low, high = report["machines_kept"]
     assert kept == 16 and (low, high) == (pytest.approx(0.5634, abs=1e-3), pytest.approx(0.9427, abs=1e-3))
-    assert report["kept"] and not report["kept_together"]
+    assert report["outcome"] == "kept" and not report["kept_together"]
+
+
+def test_what_is_neither_kept_nor_broken_is_told_so() -> None:
+    """Fifteen of twenty are fewer than 80 %, and may well be 80 % of many; one machine of one breaks nothing."""
+    assert figures([day(9)] * 5 + [day(0)] * 15, Settings("pump"))["outcome"] == "not refuted"
+    assert figures([day(9)], Settings("pump"))["outcome"] == "not refuted"
 
 
 def test_many_promised_alarms_may_come() -> None:
     report = figures([day(1)] * 20, Settings("pump", per_month=30.0))
-    assert report["kept"] and report["kept_together"]
+    assert report["outcome"] == "kept" and report["kept_together"]
 
 
 @pytest.mark.parametrize(("wrong", "expected"), [
@@ -81,5 +87,5 @@ def test_two_hours_of_a_fan_are_quiet_until_its_bearing_goes() -> None:
 def test_days_keep_the_promise_within_its_confidence(machine: str) -> None:
     settings = Settings(machine, hours=full(3, 24), fault="bearing_outer", severity=0.8)
     report = soak(settings, range(full(1, 20)))
-    assert report["kept"], lines(report)
+    assert report["outcome"] == "kept" and report["alarms"] <= full(0, 3), lines(report)
     assert sum(share >= 0.5 for share in report["heard"]) >= 0.8 * len(report["heard"])

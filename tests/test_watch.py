@@ -319,7 +319,8 @@ def test_another_detectors_memory_is_refused(watch: Watch, tmp_path: Path) -> No
 
 
 def test_a_detector_without_settings_has_no_states(tmp_path: Path) -> None:
-    watch = small_detector(tmp_path / "plain", SPEC, CENTRE).core().watch()
+    plain = dataclasses.replace(small_detector(tmp_path / "made", SPEC, CENTRE), alarm=None)
+    watch = plain.save(tmp_path / "plain").core().watch()
     watched = watch.run(story(50, seed=1))
     assert set(watched.state) == {State.NORMAL} and not watched.reasons.any() and not watched.votes.any()
     calls: list[Callable[[], object]] = [watch.undo, watch.baseline, watch.reset, lambda: watch.rebaseline(5)]

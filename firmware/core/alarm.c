@@ -165,7 +165,7 @@ static void vote(struct hans *hans, struct hans_verdict *verdict)
     if (rises >= alarm->raise) {
         keys |= HANS_BY_RISE;
     }
-    memory->alarmed |= keys;
+    memory->alarmed |= hans->model->flags & HANS_UNCALIBRATED ? 0 : keys;
     if (votes <= alarm->clear && rises <= alarm->clear) {
         memory->alarmed = 0;
     }
@@ -185,7 +185,7 @@ static uint8_t condition(const struct hans *hans, uint8_t *reasons)
     return memory->alarmed ? HANS_STATE_ALARM : suspicion ? HANS_STATE_SUSPICIOUS : HANS_STATE_NORMAL;
 }
 
-/* Let the baseline follow this window. */
+/* Let the baseline follow this window, eight times slower if it is suspicious: a fault must not be followed away. */
 static void track(struct hans *hans, uint8_t normal)
 {
     const struct hans_alarm *alarm = hans->model->alarm;
@@ -202,7 +202,7 @@ static uint8_t run(struct hans *hans, struct hans_verdict *verdict)
 {
     vote(hans, verdict);
     uint8_t state = condition(hans, &verdict->reasons);
-    if (hans->model->alarm->slow > 0 && state != HANS_STATE_LEARNING) {
+    if (hans->model->alarm->slow > 0 && (state == HANS_STATE_NORMAL || state == HANS_STATE_SUSPICIOUS)) {
         track(hans, state == HANS_STATE_NORMAL);
     }
     return state;

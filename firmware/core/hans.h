@@ -143,7 +143,7 @@ struct hans_alarm {
     uint8_t raise;      /* k, 1 to n: as many votes raise an alarm; fewer: more false alarms, sooner true ones */
     uint8_t clear;      /* below k: an alarm ends at so many votes or fewer */
     uint8_t fast;       /* 0 to 7: the fast mean follows by 2^-fast a window */
-    uint8_t slow;       /* 1 to 14: the baseline follows by 2^-slow a window, 2^-(slow+3) unless normal; 0: never */
+    uint8_t slow;       /* 1 to 14: the baseline follows by 2^-slow a window, 2^-(slow+3) in suspicion, not in alarm; 0: never */
     uint16_t change;    /* 1/256 octave: least mean absolute change of the band means for an alarm by score */
     uint16_t rise;      /* 1/256 octave: above the quietest baseline ever; more alarms by itself; 0: never */
     int16_t idle;       /* 1/256 octave: off if every channel's level is below; INT16_MIN: never; needs HANS_LEVEL */
