@@ -1,17 +1,21 @@
 #include "kept.h"
 
+#include <stddef.h>
 #include <string.h>
 
+#include "crc.h"
 #include "detector.h"
 #include "port.h"
 
 #define SPEC HANS_DETECTOR_SPEC
 
 /* As it is stored. */
-static struct {
-    uint64_t memory[HANS_DETECTOR_MEMORY_WORDS]; /* what hans_save gave */
-    uint64_t token;
+static struct record {
+    uint64_t memory[HANS_DETECTOR_MEMORY_WORDS]; /* what hans_save gave, then zeros */
+    uint32_t token;
+    uint32_t crc; /* CRC-32 of all before it, set by store() */
 } record;
+typedef char record_has_no_padding[sizeof record == HANS_DETECTOR_MEMORY_WORDS * 8 + 8 ? 1 : -1];
 static uint8_t holds; /* something, since hans_save gave it */
 static struct kept told;
 static uint8_t begun;            /* enum storage, as it was found at power-on */
@@ -35,9 +39,15 @@ static void copy(struct hans *hans, uint32_t token)
 
     holds = memory && size <= sizeof record.memory;
     if (holds) {
+        memset(record.memory, 0, sizeof record.memory); /* also what was read and refused */
         memcpy(record.memory, memory, size);
         record.token = token;
     }
+}
+
+static uint32_t checksum(void)
+{
+    return hans_crc32(0, &record, offsetof(struct record, crc));
 }
 
 static int resume(struct hans *hans)
@@ -61,6 +71,7 @@ static void store(struct hans *hans, uint32_t token)
 {
     copy(hans, token);
     if (holds) {
+        record.crc = checksum();
         told.storage = port_store_write(&record, sizeof record) < 0 ? STORAGE_FAILED : begun;
         note_stored(hans);
     }
@@ -93,7 +104,7 @@ uint32_t kept_load(struct hans *hans)
     if (size == 0) {
         begun = STORAGE_EMPTY;
     } else if (size > 0) {
-        begun = size == sizeof record && resume(hans) ? STORAGE_RESUMED : STORAGE_REFUSED;
+        begun = size == sizeof record && record.crc == checksum() && resume(hans) ? STORAGE_RESUMED : STORAGE_REFUSED;
     }
     told.storage = begun;
     note_stored(hans);
@@ -101,7 +112,7 @@ uint32_t kept_load(struct hans *hans)
     if (alarmed) {
         told.state = HANS_STATE_ALARM;
     }
-    return begun == STORAGE_RESUMED ? (uint32_t)record.token : 0;
+    return begun == STORAGE_RESUMED ? record.token : 0;
 }
 
 void kept_put(struct hans *hans, uint32_t token)
@@ -117,7 +128,7 @@ uint32_t kept_back(struct hans *hans)
         hans_reset(hans, HANS_AS_BUILT);
         return 0;
     }
-    return (uint32_t)record.token;
+    return record.token;
 }
 
 void kept_window(struct hans *hans, uint32_t token, const struct hans_verdict *verdict)

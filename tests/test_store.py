@@ -1,0 +1,89 @@
+"""When the firmware's state is written, and what of it is taken after a reset: firmware/app/kept.c by itself, on a port
+whose storage fails at will; under the sanitizers."""
+
+from __future__ import annotations
+
+import subprocess
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from watched import SPEC, watched_detector
+
+from cyberhans.alarm import State
+from cyberhans.core import core_sources, firmware_dir
+from cyberhans.messages import Storage
+
+FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fsanitize=address,undefined",
+         "-fno-sanitize-recover=all")  # fmt: skip
+MINUTE = 60 * SPEC.rate_mhz // (SPEC.hop * 1000)  # windows
+HOUR = 60 * MINUTE
+BY_SCORE = 1  # a reason
+NORMAL, SUSPICIOUS, ALARM, IDLE = int(State.NORMAL), int(State.SUSPICIOUS), int(State.ALARM), int(State.IDLE)
+
+
+class Told(NamedTuple):
+    """tries: to write; written: those that succeeded."""
+
+    tries: int
+    written: int
+    storage: int
+    state: int
+
+
+def windows(count: int, state: int, other: int | None = None, alarmed: int = 0) -> str:
+    return f"windows {count} {state} {state if other is None else other} {alarmed}"
+
+
+def powered(program: Path, store: Path, *commands: str) -> list[Told]:
+    """From one power-on to the next; the first is told before the commands."""
+    done = subprocess.run(
+        [program, store], input="\n".join(commands), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return [Told(*map(int, line.split())) for line in done.stdout.splitlines()]
+
+
+def made(folder: Path, uncalibrated: bool = False) -> Path:
+    folder.mkdir()
+    detector = replace(watched_detector(folder / "calibrated"), uncalibrated=uncalibrated).save(folder / "detector")
+    assert detector.folder
+    root = firmware_dir()
+    sources = [*core_sources(), root / "app" / "kept.c", Path(__file__).parent / "c" / "kept.c"]
+    sources += [detector.folder / name for name in ("tables.c", "model.c", "detector.c")]
+    include = [f"-I{path}" for path in (root / "core", root / "app", detector.folder)]
+    subprocess.run(["gcc", *FLAGS, *include, *map(str, sources), "-o", str(folder / "kept")], check=True)
+    return folder / "kept"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("store") / "made")
+
+
+def test_the_record_is_laid_out_as_specified(program: Path, tmp_path: Path) -> None:
+    """SPEC.md section 10.7."""
+    store, memory = tmp_path / "store", 88 + 12 * SPEC.features
+    assert memory % 8  # so that there is padding
+    for before in (b"", b"\xff" * (memory + 4 + 8), b"\xff" * 2000):
+        store.write_bytes(before)
+        told = powered(program, store, "baseline 305419896", windows(MINUTE, NORMAL))
+        assert told[-1].written == 1
+        record = store.read_bytes()
+        assert len(record) == memory + 4 + 8
+        assert record[memory:-4] == bytes(4) + (305419896).to_bytes(4, "little")
+        assert record[-4:] == zlib.crc32(record[:-4]).to_bytes(4, "little")
+        assert record[:4] == zlib.crc32(record[4:memory]).to_bytes(4, "little")
+
+
+def test_no_flipped_bit_of_the_record_is_resumed(program: Path, tmp_path: Path) -> None:
+    """Nor of its token, by which a repeated undo would be done twice."""
+    store = tmp_path / "store"
+    powered(program, store, "baseline 7", windows(MINUTE, NORMAL))
+    good = store.read_bytes()
+    assert powered(program, store)[0].storage == Storage.RESUMED
+    for place in (*range(0, len(good), 23), *range(len(good) - 12, len(good))):
+        store.write_bytes(bytes([*good[:place], good[place] ^ 1 << place % 8, *good[place + 1 :]]))
+        assert powered(program, store)[0].storage == Storage.REFUSED, place
