@@ -87,3 +87,18 @@ def test_no_flipped_bit_of_the_record_is_resumed(program: Path, tmp_path: Path) 
     for place in (*range(0, len(good), 23), *range(len(good) - 12, len(good))):
         store.write_bytes(bytes([*good[:place], good[place] ^ 1 << place % 8, *good[place + 1 :]]))
         assert powered(program, store)[0].storage == Storage.REFUSED, place
+
+
+def test_a_write_that_fails_is_tried_again_after_a_minute(program: Path, tmp_path: Path) -> None:
+    """And not with each window."""
+    store, alarm = tmp_path / "store", BY_SCORE
+    told = powered(
+        program, store, "fail 1", windows(1, ALARM, alarmed=alarm), windows(MINUTE - 1, ALARM, alarmed=alarm),
+        windows(1, ALARM, alarmed=alarm), windows(5 * MINUTE, ALARM, alarmed=alarm), "baseline 7", "fail 0",
+        windows(MINUTE, ALARM, alarmed=alarm), windows(MINUTE, ALARM, alarmed=alarm),
+    )  # fmt: skip
+    assert [one.tries for one in told] == [0, 0, 1, 1, 2, 7, 7, 7, 8, 8]
+    assert {one.storage for one in told[2:-2]} == {Storage.FAILED}
+    assert (told[-1].written, told[-1].storage) == (1, Storage.EMPTY)
+    begun = powered(program, store)[0]
+    assert (begun.storage, begun.state) == (Storage.RESUMED, ALARM)

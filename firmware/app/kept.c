@@ -67,12 +67,20 @@ static void note_stored(const struct hans *hans)
     windows = changed = 0;
 }
 
+/* What fails counts as not written, and is tried again after STORE_SOON_S. */
 static void store(struct hans *hans, uint32_t token)
 {
     copy(hans, token);
-    if (holds) {
-        record.crc = checksum();
-        told.storage = port_store_write(&record, sizeof record) < 0 ? STORAGE_FAILED : begun;
+    if (!holds) {
+        return;
+    }
+    record.crc = checksum();
+    if (port_store_write(&record, sizeof record) < 0) {
+        told.storage = STORAGE_FAILED;
+        windows = 0;
+        changed = 1;
+    } else {
+        told.storage = begun;
         note_stored(hans);
     }
 }
@@ -86,12 +94,13 @@ static int passed(uint32_t seconds)
 static void consider(struct hans *hans, uint32_t token)
 {
     const struct hans_baseline now = baseline_of(hans);
+    const int pressing = now.alarmed != alarmed || now.revision != written;
 
     told.revision = now.revision;
     if (begun == STORAGE_NONE) {
         return;
     }
-    if (now.alarmed != alarmed || now.revision != written || passed(changed ? STORE_SOON_S : STORE_LATER_S)) {
+    if ((pressing && told.storage != STORAGE_FAILED) || passed(changed ? STORE_SOON_S : STORE_LATER_S)) {
         store(hans, token);
     }
 }
