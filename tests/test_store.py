@@ -102,3 +102,18 @@ def test_a_write_that_fails_is_tried_again_after_a_minute(program: Path, tmp_pat
     assert (told[-1].written, told[-1].storage) == (1, Storage.EMPTY)
     begun = powered(program, store)[0]
     assert (begun.storage, begun.state) == (Storage.RESUMED, ALARM)
+
+
+def test_suspicion_that_comes_and_goes_wears_out_no_storage(program: Path, tmp_path: Path) -> None:
+    """A state beside these two is written, once a minute at most."""
+    store = tmp_path / "store"
+    told = powered(
+        program,
+        store,
+        windows(HOUR - 1, NORMAL, SUSPICIOUS),
+        windows(1, SUSPICIOUS),
+        windows(HOUR - 1, NORMAL, SUSPICIOUS),
+    )
+    assert [one.written for one in told] == [0, 0, 1, 1]
+    told = powered(program, store, windows(10 * MINUTE, SUSPICIOUS, IDLE))
+    assert [one.written for one in told] == [0, 10]

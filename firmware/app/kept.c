@@ -140,10 +140,16 @@ uint32_t kept_back(struct hans *hans)
     return record.token;
 }
 
+/* Normal for suspicious, too: they come and go by chance, and storage wears out. */
+static uint8_t calm(uint8_t state)
+{
+    return state == HANS_STATE_SUSPICIOUS ? HANS_STATE_NORMAL : state;
+}
+
 void kept_window(struct hans *hans, uint32_t token, const struct hans_verdict *verdict)
 {
     windows++;
-    changed |= verdict->state != told.state;
+    changed |= calm(verdict->state) != calm(told.state);
     told.state = verdict->state;
     consider(hans, token);
 }
