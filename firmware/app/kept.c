@@ -109,10 +109,11 @@ uint32_t kept_load(struct hans *hans)
 {
     const long size = port_store_read(&record, sizeof record);
 
-    begun = STORAGE_NONE;
-    if (size == 0) {
+    if (size == PORT_STORE_NONE) {
+        begun = STORAGE_NONE;
+    } else if (size == 0) {
         begun = STORAGE_EMPTY;
-    } else if (size > 0) {
+    } else {
         begun = size == sizeof record && record.crc == checksum() && resume(hans) ? STORAGE_RESUMED : STORAGE_REFUSED;
     }
     told.storage = begun;
