@@ -323,6 +323,17 @@ def test_an_uncalibrated_detector_is_learning(tmp_path: Path) -> None:
         assert {one.state for one in run_on(device, 3)} == {State.LEARNING}
 
 
+def test_a_learning_node_far_over_its_threshold_is_learning_after_a_reset(detector: Detector, tmp_path: Path) -> None:
+    learning, store = replace(detector, uncalibrated=True).save(tmp_path / "learning"), tmp_path / "store"
+    image = build(learning.folder, "native", tmp_path / "out", extra_flags=["-DSTORE_SOON_S=0"]).image
+    with playing(image, script(WEARING), tmp_path, store) as device:
+        judged = run_on(device, 120)
+        assert sum(one.anomaly for one in judged) > 40 and {one.state for one in judged} == {State.LEARNING}
+    for _ in range(3):
+        with playing(image, script(WEARING), tmp_path, store) as device:
+            assert (device.info.storage, device.info.state) == (Storage.RESUMED, State.LEARNING)
+
+
 def test_storage_that_fails_is_told(image: Callable[..., Path], tmp_path: Path) -> None:
     with playing(image(), script(WEARING), tmp_path, tmp_path / "absent" / "store") as device:
         assert device.info.storage == Storage.EMPTY

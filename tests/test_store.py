@@ -21,7 +21,6 @@ FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fsanitize=add
 MINUTE = 60 * SPEC.rate_mhz // (SPEC.hop * 1000)  # windows
 HOUR = 60 * MINUTE
 BY_SCORE = 1  # a reason
-NORMAL, SUSPICIOUS, ALARM, IDLE = int(State.NORMAL), int(State.SUSPICIOUS), int(State.ALARM), int(State.IDLE)
 
 
 class Told(NamedTuple):
@@ -33,8 +32,8 @@ class Told(NamedTuple):
     state: int
 
 
-def windows(count: int, state: int, other: int | None = None, alarmed: int = 0) -> str:
-    return f"windows {count} {state} {state if other is None else other} {alarmed}"
+def windows(count: int, state: State, other: State | None = None, alarmed: int = 0) -> str:
+    return f"windows {count} {state:d} {state if other is None else other:d} {alarmed}"
 
 
 def powered(program: Path, store: Path, *commands: str) -> list[Told]:
@@ -69,7 +68,7 @@ def test_the_record_is_laid_out_as_specified(program: Path, tmp_path: Path) -> N
     assert memory % 8  # so that there is padding
     for before in (b"", b"\xff" * (memory + 4 + 8), b"\xff" * 2000):
         store.write_bytes(before)
-        told = powered(program, store, "baseline 305419896", windows(MINUTE, NORMAL))
+        told = powered(program, store, "baseline 305419896", windows(MINUTE, State.NORMAL))
         assert told[-1].written == 1
         record = store.read_bytes()
         assert len(record) == memory + 4 + 8
@@ -81,7 +80,7 @@ def test_the_record_is_laid_out_as_specified(program: Path, tmp_path: Path) -> N
 def test_no_flipped_bit_of_the_record_is_resumed(program: Path, tmp_path: Path) -> None:
     """Nor of its token, by which a repeated undo would be done twice."""
     store = tmp_path / "store"
-    powered(program, store, "baseline 7", windows(MINUTE, NORMAL))
+    powered(program, store, "baseline 7", windows(MINUTE, State.NORMAL))
     good = store.read_bytes()
     assert powered(program, store)[0].storage == Storage.RESUMED
     for place in (*range(0, len(good), 23), *range(len(good) - 12, len(good))):
@@ -93,15 +92,15 @@ def test_a_write_that_fails_is_tried_again_after_a_minute(program: Path, tmp_pat
     """And not with each window."""
     store, alarm = tmp_path / "store", BY_SCORE
     told = powered(
-        program, store, "fail 1", windows(1, ALARM, alarmed=alarm), windows(MINUTE - 1, ALARM, alarmed=alarm),
-        windows(1, ALARM, alarmed=alarm), windows(5 * MINUTE, ALARM, alarmed=alarm), "baseline 7", "fail 0",
-        windows(MINUTE, ALARM, alarmed=alarm), windows(MINUTE, ALARM, alarmed=alarm),
+        program, store, "fail 1", windows(1, State.ALARM, alarmed=alarm), windows(MINUTE - 1, State.ALARM, alarmed=alarm),
+        windows(1, State.ALARM, alarmed=alarm), windows(5 * MINUTE, State.ALARM, alarmed=alarm), "baseline 7", "fail 0",
+        windows(MINUTE, State.ALARM, alarmed=alarm), windows(MINUTE, State.ALARM, alarmed=alarm),
     )  # fmt: skip
     assert [one.tries for one in told] == [0, 0, 1, 1, 2, 7, 7, 7, 8, 8]
     assert {one.storage for one in told[2:-2]} == {Storage.FAILED}
     assert (told[-1].written, told[-1].storage) == (1, Storage.EMPTY)
     begun = powered(program, store)[0]
-    assert (begun.storage, begun.state) == (Storage.RESUMED, ALARM)
+    assert (begun.storage, begun.state) == (Storage.RESUMED, State.ALARM)
 
 
 def test_suspicion_that_comes_and_goes_wears_out_no_storage(program: Path, tmp_path: Path) -> None:
@@ -110,10 +109,17 @@ def test_suspicion_that_comes_and_goes_wears_out_no_storage(program: Path, tmp_p
     told = powered(
         program,
         store,
-        windows(HOUR - 1, NORMAL, SUSPICIOUS),
-        windows(1, SUSPICIOUS),
-        windows(HOUR - 1, NORMAL, SUSPICIOUS),
+        windows(HOUR - 1, State.NORMAL, State.SUSPICIOUS),
+        windows(1, State.SUSPICIOUS),
+        windows(HOUR - 1, State.NORMAL, State.SUSPICIOUS),
     )
     assert [one.written for one in told] == [0, 0, 1, 1]
-    told = powered(program, store, windows(10 * MINUTE, SUSPICIOUS, IDLE))
+    told = powered(program, store, windows(10 * MINUTE, State.SUSPICIOUS, State.IDLE))
     assert [one.written for one in told] == [0, 10]
+
+
+def test_a_learning_node_tells_no_alarm_whatever_is_stored(tmp_path: Path) -> None:
+    program, store = made(tmp_path / "made", uncalibrated=True), tmp_path / "store"
+    assert powered(program, store, windows(1, State.LEARNING, alarmed=BY_SCORE))[-1].written == 1
+    begun = powered(program, store)[0]  # before its first window
+    assert (begun.storage, begun.state) == (Storage.RESUMED, State.LEARNING)

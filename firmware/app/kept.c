@@ -118,9 +118,10 @@ uint32_t kept_load(struct hans *hans)
     }
     told.storage = begun;
     note_stored(hans);
-    told.state = HANS_DETECTOR_MODEL.flags & HANS_UNCALIBRATED ? HANS_STATE_LEARNING : HANS_STATE_NORMAL;
-    if (alarmed) {
-        told.state = HANS_STATE_ALARM;
+    if (HANS_DETECTOR_MODEL.flags & HANS_UNCALIBRATED) {
+        told.state = HANS_STATE_LEARNING; /* whatever is stored */
+    } else {
+        told.state = alarmed ? HANS_STATE_ALARM : HANS_STATE_NORMAL;
     }
     return begun == STORAGE_RESUMED ? record.token : 0;
 }
