@@ -90,11 +90,14 @@ def test_no_flipped_bit_of_the_record_is_resumed(program: Path, tmp_path: Path) 
 
 def test_a_write_that_fails_is_tried_again_after_a_minute(program: Path, tmp_path: Path) -> None:
     """And not with each window."""
-    store, alarm = tmp_path / "store", BY_SCORE
+    store = tmp_path / "store"
+
+    def alarm(count: int) -> str:
+        return windows(count, State.ALARM, alarmed=BY_SCORE)
+
     told = powered(
-        program, store, "fail 1", windows(1, State.ALARM, alarmed=alarm), windows(MINUTE - 1, State.ALARM, alarmed=alarm),
-        windows(1, State.ALARM, alarmed=alarm), windows(5 * MINUTE, State.ALARM, alarmed=alarm), "baseline 7", "fail 0",
-        windows(MINUTE, State.ALARM, alarmed=alarm), windows(MINUTE, State.ALARM, alarmed=alarm),
+        program, store, "fail 1", alarm(1), alarm(MINUTE - 1), alarm(1), alarm(5 * MINUTE), "baseline 7",
+        "fail 0", alarm(MINUTE), alarm(MINUTE),
     )  # fmt: skip
     assert [one.tries for one in told] == [0, 0, 1, 1, 2, 7, 7, 7, 8, 8]
     assert {one.storage for one in told[2:-2]} == {Storage.FAILED}
