@@ -32,6 +32,7 @@ from cyberhans.verify import verify
 
 HANS_E_ALARM = -7  # hans.h
 ALARM = ("state", "votes", "reasons", "change", "rise", "score")
+HURRY = ["-DSTORE_SOON_S=0", "-DSTORE_LATER_S=0"]
 STEADY = [("healthy", 400)]
 WEARING = [("healthy", 40), ("worn", 400)]
 
@@ -47,7 +48,7 @@ def image(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
     @cache
     def made(hurry: bool = False) -> Path:
-        flags = ["-DSTORE_SOON_S=0", "-DSTORE_LATER_S=0"] if hurry else []
+        flags = HURRY if hurry else []
         return build(detector.folder, "native", tmp_path_factory.mktemp("image"), extra_flags=flags).image
 
     return made
@@ -325,7 +326,7 @@ def test_an_uncalibrated_detector_is_learning(tmp_path: Path) -> None:
 
 def test_a_learning_node_far_over_its_threshold_is_learning_after_a_reset(detector: Detector, tmp_path: Path) -> None:
     learning, store = replace(detector, uncalibrated=True).save(tmp_path / "learning"), tmp_path / "store"
-    image = build(learning.folder, "native", tmp_path / "out", extra_flags=["-DSTORE_SOON_S=0"]).image
+    image = build(learning.folder, "native", tmp_path / "out", extra_flags=HURRY).image
     with playing(image, script(WEARING), tmp_path, store) as device:
         judged = run_on(device, 120)
         assert sum(one.anomaly for one in judged) > 40 and {one.state for one in judged} == {State.LEARNING}
