@@ -68,7 +68,7 @@ class Storage(enum.IntEnum):
     NONE = 0  # the port has no storage
     EMPTY = 1  # nothing was stored: it began as built
     RESUMED = 2  # it goes on from what was stored
-    REFUSED = 3  # what was stored is damaged or another detector's: it began as built
+    REFUSED = 3  # what was stored cannot be read, is damaged or another detector's: it began as built
     FAILED = 4  # the last time it could not be written
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from cyberhans.verify import verify
 
 HANS_E_ALARM = -7  # hans.h
 ALARM = ("state", "votes", "reasons", "change", "rise", "score")
+HURRY = ["-DSTORE_SOON_S=0", "-DSTORE_LATER_S=0"]
 STEADY = [("healthy", 400)]
 WEARING = [("healthy", 40), ("worn", 400)]
 
@@ -46,7 +48,7 @@ def image(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
     @cache
     def made(hurry: bool = False) -> Path:
-        flags = ["-DSTORE_SOON_S=0", "-DSTORE_LATER_S=0"] if hurry else []
+        flags = HURRY if hurry else []
         return build(detector.folder, "native", tmp_path_factory.mktemp("image"), extra_flags=flags).image
 
     return made
@@ -253,13 +255,49 @@ def test_what_is_damaged_or_foreign_is_refused_and_told(
         assert device.info.storage == Storage.RESUMED  # it was overwritten
 
 
-def test_a_person_is_told_that_it_was_refused(image: Callable[..., Path], tmp_path: Path) -> None:
-    (tmp_path / "store").write_bytes(b"of something else")
+def something_else(store: Path) -> None:
+    store.write_bytes(b"of something else")
+
+
+def forbidden(store: Path) -> None:
+    store.touch(0)
+    if os.access(store, os.R_OK):
+        pytest.skip("this user may read all files")
+
+
+def loop(store: Path) -> None:
+    store.symlink_to(store)
+
+
+UNREADABLE = [Path.mkdir, loop, forbidden]
+
+
+@pytest.mark.parametrize("put", UNREADABLE)
+def test_what_cannot_be_read_is_refused_and_told(
+    put: Callable[[Path], None], image: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It is not as if the port had no storage: the device writes its state, or tells that it cannot."""
+    store = tmp_path / "store"
+    put(store)
+    with playing(image(), script(WEARING), tmp_path, store) as device:
+        assert device.info.storage == Storage.REFUSED
+        until(device, State.ALARM)
+        assert device.ask_info().storage == (Storage.FAILED if store.is_dir() else Storage.REFUSED)
+    if not store.is_dir():
+        with playing(image(), script(STEADY), tmp_path, store) as device:
+            assert device.info.storage == Storage.RESUMED
+
+
+@pytest.mark.parametrize("put", [something_else, *UNREADABLE])
+def test_a_person_is_told_that_it_was_refused(
+    put: Callable[[Path], None], image: Callable[..., Path], tmp_path: Path
+) -> None:
+    put(tmp_path / "store")
     running = Emulator(board("native"), image(), arguments=["--store", str(tmp_path / "store")])
     with running, serial.serial_for_url(running.url, timeout=3) as port:
         port.write(b"\0?\n")
         said = bytes(port.read_until(b"\n")).rpartition(b"\0")[2].decode()
-    assert said.endswith(" (what was stored is damaged or another detector's)\r\n")
+    assert said.endswith(" (what was stored is unreadable, damaged or another detector's)\r\n")
 
 
 def test_without_alarm_logic_every_state_is_normal_and_nothing_is_stored(detector: Detector, tmp_path: Path) -> None:
@@ -284,6 +322,17 @@ def test_an_uncalibrated_detector_is_learning(tmp_path: Path) -> None:
     with open_device("board:native", image=build(made.folder, "native", tmp_path / "out").image) as device:
         assert device.info.state == State.LEARNING
         assert {one.state for one in run_on(device, 3)} == {State.LEARNING}
+
+
+def test_a_learning_node_far_over_its_threshold_is_learning_after_a_reset(detector: Detector, tmp_path: Path) -> None:
+    learning, store = replace(detector, uncalibrated=True).save(tmp_path / "learning"), tmp_path / "store"
+    image = build(learning.folder, "native", tmp_path / "out", extra_flags=HURRY).image
+    with playing(image, script(WEARING), tmp_path, store) as device:
+        judged = run_on(device, 120)
+        assert sum(one.anomaly for one in judged) > 40 and {one.state for one in judged} == {State.LEARNING}
+    for _ in range(3):
+        with playing(image, script(WEARING), tmp_path, store) as device:
+            assert (device.info.storage, device.info.state) == (Storage.RESUMED, State.LEARNING)
 
 
 def test_storage_that_fails_is_told(image: Callable[..., Path], tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ static void say_alarm(void)
     say(": ");
     say(words[kept->state]);
     if (kept->storage == STORAGE_REFUSED) {
-        say(" (what was stored is damaged or another detector's)");
+        say(" (what was stored is unreadable, damaged or another detector's)");
     } else if (kept->storage == STORAGE_FAILED) {
         say(" (storing fails)");
     }

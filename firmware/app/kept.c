@@ -1,17 +1,21 @@
 #include "kept.h"
 
+#include <stddef.h>
 #include <string.h>
 
+#include "crc.h"
 #include "detector.h"
 #include "port.h"
 
 #define SPEC HANS_DETECTOR_SPEC
 
 /* As it is stored. */
-static struct {
-    uint64_t memory[HANS_DETECTOR_MEMORY_WORDS]; /* what hans_save gave */
-    uint64_t token;
+static struct record {
+    uint64_t memory[HANS_DETECTOR_MEMORY_WORDS]; /* what hans_save gave, then zeros */
+    uint32_t token;
+    uint32_t crc; /* CRC-32 of all before it, set by store() */
 } record;
+typedef char record_has_no_padding[sizeof record == HANS_DETECTOR_MEMORY_WORDS * 8 + 8 ? 1 : -1];
 static uint8_t holds; /* something, since hans_save gave it */
 static struct kept told;
 static uint8_t begun;            /* enum storage, as it was found at power-on */
@@ -35,9 +39,15 @@ static void copy(struct hans *hans, uint32_t token)
 
     holds = memory && size <= sizeof record.memory;
     if (holds) {
+        memset(record.memory, 0, sizeof record.memory); /* also what was read and refused */
         memcpy(record.memory, memory, size);
         record.token = token;
     }
+}
+
+static uint32_t checksum(void)
+{
+    return hans_crc32(0, &record, offsetof(struct record, crc));
 }
 
 static int resume(struct hans *hans)
@@ -57,11 +67,20 @@ static void note_stored(const struct hans *hans)
     windows = changed = 0;
 }
 
+/* What fails counts as not written, and is tried again after STORE_SOON_S. */
 static void store(struct hans *hans, uint32_t token)
 {
     copy(hans, token);
-    if (holds) {
-        told.storage = port_store_write(&record, sizeof record) < 0 ? STORAGE_FAILED : begun;
+    if (!holds) {
+        return;
+    }
+    record.crc = checksum();
+    if (port_store_write(&record, sizeof record) < 0) {
+        told.storage = STORAGE_FAILED;
+        windows = 0;
+        changed = 1;
+    } else {
+        told.storage = begun;
         note_stored(hans);
     }
 }
@@ -75,12 +94,13 @@ static int passed(uint32_t seconds)
 static void consider(struct hans *hans, uint32_t token)
 {
     const struct hans_baseline now = baseline_of(hans);
+    const int pressing = now.alarmed != alarmed || now.revision != written;
 
     told.revision = now.revision;
     if (begun == STORAGE_NONE) {
         return;
     }
-    if (now.alarmed != alarmed || now.revision != written || passed(changed ? STORE_SOON_S : STORE_LATER_S)) {
+    if ((pressing && told.storage != STORAGE_FAILED) || passed(changed ? STORE_SOON_S : STORE_LATER_S)) {
         store(hans, token);
     }
 }
@@ -89,19 +109,21 @@ uint32_t kept_load(struct hans *hans)
 {
     const long size = port_store_read(&record, sizeof record);
 
-    begun = STORAGE_NONE;
-    if (size == 0) {
+    if (size == PORT_STORE_NONE) {
+        begun = STORAGE_NONE;
+    } else if (size == 0) {
         begun = STORAGE_EMPTY;
-    } else if (size > 0) {
-        begun = size == sizeof record && resume(hans) ? STORAGE_RESUMED : STORAGE_REFUSED;
+    } else {
+        begun = size == sizeof record && record.crc == checksum() && resume(hans) ? STORAGE_RESUMED : STORAGE_REFUSED;
     }
     told.storage = begun;
     note_stored(hans);
-    told.state = HANS_DETECTOR_MODEL.flags & HANS_UNCALIBRATED ? HANS_STATE_LEARNING : HANS_STATE_NORMAL;
-    if (alarmed) {
-        told.state = HANS_STATE_ALARM;
+    if (HANS_DETECTOR_MODEL.flags & HANS_UNCALIBRATED) {
+        told.state = HANS_STATE_LEARNING; /* whatever is stored */
+    } else {
+        told.state = alarmed ? HANS_STATE_ALARM : HANS_STATE_NORMAL;
     }
-    return begun == STORAGE_RESUMED ? (uint32_t)record.token : 0;
+    return begun == STORAGE_RESUMED ? record.token : 0;
 }
 
 void kept_put(struct hans *hans, uint32_t token)
@@ -117,13 +139,19 @@ uint32_t kept_back(struct hans *hans)
         hans_reset(hans, HANS_AS_BUILT);
         return 0;
     }
-    return (uint32_t)record.token;
+    return record.token;
+}
+
+/* Normal for suspicious, too: they come and go by chance, and storage wears out. */
+static uint8_t calm(uint8_t state)
+{
+    return state == HANS_STATE_SUSPICIOUS ? HANS_STATE_NORMAL : state;
 }
 
 void kept_window(struct hans *hans, uint32_t token, const struct hans_verdict *verdict)
 {
     windows++;
-    changed |= verdict->state != told.state;
+    changed |= calm(verdict->state) != calm(told.state);
     told.state = verdict->state;
     consider(hans, token);
 }

@@ -9,7 +9,8 @@
 #include "messages.h"
 
 #ifndef STORE_SOON_S
-#define STORE_SOON_S 60 /* least time between two writes, but for an alarm that begins or ends and a new baseline */
+/* Least time between two writes, but for an alarm that begins or ends and a new baseline; and after one that failed. */
+#define STORE_SOON_S 60
 #endif
 #ifndef STORE_LATER_S
 #define STORE_LATER_S 3600 /* between two writes where the state stays the same */

@@ -54,7 +54,11 @@ long port_file_read(int file, void *bytes, size_t size);
 void port_file_close(int file);
 
 /* One record that outlives a reset: at power-on up to `size` bytes of what was written last, and how many there are in
- * all, 0 before the first; or < 0 where the port has no storage, or cannot read it. */
+ * all, 0 before the first; or one of these. */
+enum {
+    PORT_STORE_NONE = -1,      /* the port has no storage */
+    PORT_STORE_UNREADABLE = -2 /* it has, and something may be there, but it cannot be read */
+};
 long port_store_read(void *bytes, size_t size);
 
 /* Put `size` bytes in its place. Whatever happens meanwhile, a reader finds all of the new record or all of the one

@@ -26,7 +26,7 @@ static const int there = sizeof place > 1;
 __attribute__((weak)) long port_store_read(void *bytes, size_t size)
 {
     if (!there)
-        return -1;
+        return PORT_STORE_NONE;
     const int file = port_file_open(place);
     const uintptr_t block[1] = {(uintptr_t)file};
     if (file < 0)
@@ -34,7 +34,7 @@ __attribute__((weak)) long port_store_read(void *bytes, size_t size)
     const long all = semihosting(SYS_FLEN, block);
     const long got = port_file_read(file, bytes, size);
     port_file_close(file);
-    return got < 0 || (all <= (long)size && got != all) ? -1 : all;
+    return got < 0 || (all <= (long)size && got != all) ? PORT_STORE_UNREADABLE : all;
 }
 
 /* SYS_WRITE tells how many bytes it did not write. */

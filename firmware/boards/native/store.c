@@ -43,15 +43,15 @@ long port_store_read(void *bytes, size_t size)
     long all;
 
     if (!path) {
-        return -1;
+        return PORT_STORE_NONE;
     }
     file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
-        return errno == ENOENT ? 0 : -1;
+        return errno == ENOENT ? 0 : PORT_STORE_UNREADABLE;
     }
     all = take(file, bytes, size);
     close(file);
-    return all;
+    return all < 0 ? PORT_STORE_UNREADABLE : all;
 }
 
 static int put(int file, const uint8_t *bytes, size_t size)
