@@ -21,17 +21,21 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from conftest import ROOT
+from cyberhans.baseline import Baseline
 from cyberhans.build import build
 from cyberhans.dataset import load_protocol
 from cyberhans.detector import load_detector
 from cyberhans.errors import CyberHansError
+from cyberhans.promise import Promise
+from cyberhans.recording import Recording
 from cyberhans.search import Limits, front, of_protocol, of_recordings, search
 from cyberhans.search.fidelity import perturbed, spearman
 from cyberhans.search.grid import Choice, coarse, designs, neighbours, spec_of
-from cyberhans.search.material import spans
+from cyberhans.search.material import Gate, spans
 from cyberhans.search.plot import plot
 from cyberhans.search.report import lines
-from cyberhans.search.yardstick import Auc, clusters, least_error
+from cyberhans.search.walk import choose_yardstick
+from cyberhans.search.yardstick import Auc, clusters, gather, least_error, shipped
 from cyberhans.spec import Family, Spec, design
 from cyberhans.train import train
 
@@ -139,16 +143,53 @@ def test_auc_is_that_of_the_spans_and_never_certain() -> None:
     def loudness(windows: np.ndarray) -> np.ndarray:
         return windows.astype(np.float64).std(axis=(1, 2))
 
-    found = Auc(material, length).measure(spec, loudness)
+    gate = Gate(Baseline.of(material.learn, spec))
+    found = Auc(material, length, gate).measure(spec, loudness)
     normal, anomaly = (np.concatenate([loudness(spans(part, length)) for part in parts])
                        for parts in (material.normal, material.anomaly))  # fmt: skip
     labels = np.repeat([0, 1], [len(normal), len(anomaly)])
     assert found.value == pytest.approx(roc_auc_score(labels, np.concatenate([normal, anomaly])), abs=1e-12)
     assert 0 < found.error < 0.2
-    apart = Auc(material, length).measure(spec, lambda windows: np.abs(windows).max(axis=(1, 2)) * 0.0)
+    apart = Auc(material, length, gate).measure(spec, lambda windows: np.abs(windows).max(axis=(1, 2)) * 0.0)
     assert apart.value == 0.5
     short = replace(spec, window=800, hop=800)  # a span's score is the mean over its windows
-    assert Auc(material, length).measure(short, loudness).value != found.value
+    assert Auc(material, length, gate).measure(short, loudness).value != found.value
+
+
+def axes(seed: int, off: float = 0.0, seconds: float = 6.0, label: str = "normal") -> Recording:
+    """Three axes of one machine, one of them shared by all, that stands still for the first share of the time."""
+    shared, *own = (recording(50 * seed + axis, seconds).samples.astype(np.float64) for axis in range(4))
+    samples = np.concatenate([shared * (1 + axis / 2) + part / 2 for axis, part in enumerate(own)], axis=1)
+    samples[: int(off * len(samples))] /= 200
+    plain = recording(seed, seconds, label, sha256=f"{seed:064x}")
+    return replace(plain, samples=np.rint(samples / 2).astype(np.int16), segment_len=0, axes=())
+
+
+def test_the_yardstick_is_the_full_size_detector_that_train_makes() -> None:
+    """Of several axes, which are judged head by head, and of a machine that is off for some of the time."""
+    material = of_recordings([axes(seed, off=0.4) for seed in range(12)])
+    yardstick, length = choose_yardstick(material, designed := designs(material.learn), ["gaussian"], 0)
+    full = designed["full"]
+    assert isinstance(full, Spec) and len(yardstick.spans) > 100  # type: ignore[attr-defined]
+    made = train(material.learn, kind="gaussian", spec=full, promise=Promise(1.0), uncalibrated=True)
+    assert yardstick.measure(full, shipped(made.core())).value > 0.999
+    assert length == full.window
+
+
+def test_spans_in_which_the_machine_is_off_are_not_measured() -> None:
+    material = of_recordings(
+        [axes(seed, off=0.5) for seed in range(4)] + [axes(9, off=0.25, label="anomaly")]
+    )  # fmt: skip
+    full = design("full", 16000, 3, 96000)
+    gate, length = Gate(Baseline.of(material.learn, full)), full.window
+    assert len(spans(material.normal[0], length)) == 5
+    kept = gather(material.normal * 8, length, "normal", gate).spans
+    np.testing.assert_array_equal(kept, np.tile(spans(material.normal[0], length)[2:], (8, 1, 1)))
+    assert len(gather(material.anomaly * 4, length, "anomalous", gate).spans) == 4 * 4
+    assert [len(part.spans) for part in Auc(replace(material, normal=material.normal * 8,
+            anomaly=material.anomaly * 8), length, gate).parts] == [8 * 3, 8 * 4]  # fmt: skip
+    with pytest.raises(CyberHansError, match=r"^3 normal .* \(2 more, in which the machine is off, do not count\)"):
+        gather(material.normal, length, "normal", gate)
 
 
 @pytest.mark.parametrize(("normals", "anomalies"), [(40, 200), (50, 50), (8, 8)])
@@ -222,7 +263,7 @@ def test_anomalies_alone_teach_nothing() -> None:
 
 def test_too_little_to_measure_on_says_how_much_more() -> None:
     short = [replace(recording(seed, 0.7), sha256=f"{seed:064x}") for seed in range(2)]
-    with pytest.raises(CyberHansError, match=r"7 normal left-out stretches of 0.1 s .*record about 0.1 s more"):
+    with pytest.raises(CyberHansError, match=r"3 normal left-out stretches of 0.2 s .*record about 1 s more"):
         search(of_recordings(short), "native", kinds=["gaussian"], points=1)
 
 
@@ -273,7 +314,7 @@ def test_figures_are_those_of_training_and_building_it_afresh(labelled: tuple[Fo
     designed = designs(material.learn)
     for row in front.whole(labelled[0]["rows"])[-2:]:
         spec = spec_of(Choice(row["size"], row["detector"], **row["steps"]), designed)
-        made = train(material.learn, kind="gaussian", spec=spec, false_alarm_rate=0.02, uncalibrated=True)
+        made = train(material.learn, kind="gaussian", spec=spec, promise=Promise(1.0), uncalibrated=True)
         assert made.digest.hex() == row["digest"]
         made.save(tmp_path / "detector")
         image = build(tmp_path / "detector", "native", tmp_path / "image")

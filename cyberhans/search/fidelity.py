@@ -25,10 +25,10 @@ STRONGEST_TAP = 0.6
 class Fidelity:
     """Spearman's rank correlation (1904) of the scores of a point and of the full-size detector, over spans.
 
-    The full-size detector is design("full") with `kind`, learnt as train() does it, from the windows at work and head
-    by head, but scored in float64, whatever the board. Spans: normal ones that
-    neither has learnt, and the same perturbed (perturbed()). Perturbations only spread the scores, so that there is
-    an order to compare; whether they are detected is not asked, since that was measured not to tell a good design.
+    The full-size detector is design("full") with `kind`, learnt as train() does it, from windows at work and head by
+    head, but scored in float64, whatever the board. Spans: normal ones that neither has learnt, and the same perturbed
+    (perturbed()). Perturbations only spread the scores, so that there is an order to compare; whether they are detected
+    is not asked, since that was measured not to tell a good design.
 
     Its standard error: 200 draws with replacement of recordings or blocks of spans. The margin is what the full-size
     detector is unlike itself when it learns without one fifth of its recordings: nobody can be nearer to it than that.
