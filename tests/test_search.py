@@ -40,7 +40,7 @@ from cyberhans.spec import Family, Spec, design
 from cyberhans.train import train
 
 DEMO = ROOT / "recordings" / "demo"
-HEALTHY = [replace(recording(seed, 3.0), sha256=f"{seed:064x}") for seed in range(4)]
+HEALTHY = [replace(recording(seed, 3.0), sha256=f"{seed:064x}") for seed in range(6)]
 STRANGE = [replace(recording(seed, 3.0, "anomaly", gain=1.02), sha256=f"{seed:064x}") for seed in range(10, 14)]
 
 Found = dict[str, Any]
@@ -207,7 +207,7 @@ def test_the_least_error_of_a_perfect_auc_is_that_of_samples_that_are_often_perf
 
 
 def test_recordings_are_drawn_where_there_are_four_else_blocks() -> None:
-    whole, place = clusters(HEALTHY, [5, 3, 2, 4])
+    whole, place = clusters(HEALTHY[:4], [5, 3, 2, 4])
     assert whole and place.tolist() == [0] * 5 + [1] * 3 + [2] * 2 + [3] * 4
     whole, place = clusters(HEALTHY[:2], [20, 20])
     assert not whole and len(set(place)) == 10 and (np.diff(place) >= 0).all()
@@ -236,7 +236,7 @@ def test_perturbed_spans_are_other_spans_and_always_the_same() -> None:
 
 def test_a_third_is_left_out_and_anomalies_only_measure() -> None:
     material = of_recordings(HEALTHY + STRANGE)
-    assert material.learn == tuple(HEALTHY[:3]) and material.normal == (HEALTHY[3],)
+    assert material.learn == tuple(HEALTHY[:4]) and material.normal == tuple(HEALTHY[4:])
     assert material.anomaly == tuple(STRANGE) and material.every == tuple(HEALTHY)
     assert material.unlabelled == []
     alone = of_recordings([replace(HEALTHY[0], label="unknown")])
@@ -357,7 +357,67 @@ def test_a_smaller_share_is_a_smaller_model() -> None:
         train(material.learn, kind="forest", spec=spec, false_alarm_rate=0.05, share=0.3)
 
 
+# --- the limit of false alarms
+
+
+@pytest.mark.slow
+def test_what_is_handed_out_keeps_a_promise_of_one_false_alarm_a_month(tmp_path: Path) -> None:
+    """As train() makes it of all recordings, and not as learning; the points, of fewer sessions, may be learning."""
+    material = of_protocol(load_protocol(DEMO, "fan"))
+    found = search(material, "native", kinds=["gaussian"], points=1, out=tmp_path)
+    row, made = found["rows"][0], load_detector(tmp_path / "detector")
+    spec = spec_of(Choice(row["size"], "gaussian", **row["steps"]), designs(material.learn))
+    assert made.digest == train(material.every, kind="gaussian", spec=spec, promise=Promise(1.0)).digest
+    assert made.promise == Promise(1.0) and not made.uncalibrated and made.false_alarm_rate is None
+    assert found["detector"]["uncalibrated"] is False and found["detector"]["false_alarms_per_month"] == 1
+    assert "learning" not in " ".join(found["warnings"]).lower()
+    assert any("promises at most 1 false alarms a month (confidence 0.8)" in line for line in lines(found))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("asked", "reason"), [
+    ({}, "6 recordings, 6 of them too short: too little to promise anything about false alarms: record 4 more on"),
+    ({"false_alarm_rate": 0.01}, "30 windows, 69 more needed for a false-alarm rate of 0.01: record about"),
+])  # fmt: skip
+def test_with_too_little_baseline_it_is_learning_and_the_first_warning_says_why(
+    asked: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    material = of_recordings(HEALTHY)
+    found = search(material, "native", kinds=["gaussian"], points=1, out=tmp_path, **asked)
+    assert json.loads((tmp_path / "search.json").read_text()) == found
+    assert found["warnings"][0].startswith(f"delivered as LEARNING, which never alarms: {reason}")
+    told = lines(found)
+    assert next(line for line in told if line.startswith("Warning: ")) == f"Warning: {found['warnings'][0]}"
+    assert not any("promises" in line or "threshold is for" in line for line in told)
+    assert found["detector"]["uncalibrated"] is True and load_detector(tmp_path / "detector").uncalibrated
+
+
+@pytest.mark.parametrize(("asked", "word"), [
+    ({"false_alarm_rate": 0.7}, "false-alarm rate 0.7"),
+    ({"false_alarm_rate": 0.1, "promise": Promise(1.0)}, "not both"),
+])  # fmt: skip
+def test_what_cannot_be_kept_is_refused_before_any_work(asked: dict[str, Any], word: str) -> None:
+    with pytest.raises(CyberHansError, match=word):
+        search(of_recordings(HEALTHY), "no such board", **asked)
+
+
 # --- as a command
+
+
+@pytest.mark.slow
+def test_the_limit_of_false_alarms_on_the_command_line(tmp_path: Path) -> None:
+    fan = ("search", "--dataset", DEMO, "--protocol", "fan", "--board", "native", "--detector", "gaussian",
+           "--points", 1, "--json", "--out", tmp_path)  # fmt: skip
+    promised = json.loads(cyberhans(*fan, "--alarms-per-month", 5, "--every", 2.5, "--confidence", 0.9).out)
+    assert load_detector(tmp_path / "detector").promise == Promise(5.0, 2.5, 0.9)
+    assert promised["detector"]["window_every_s"] == 2.5 and not promised["detector"]["uncalibrated"]
+    rate = json.loads(cyberhans(*fan, "--false-alarms", 0.1).out)
+    made = load_detector(tmp_path / "detector")
+    assert made.promise is None and made.false_alarm_rate == rate["detector"]["false_alarm_rate"] == 0.1
+    assert not made.uncalibrated and "false_alarms_per_month" not in rate["detector"]
+    assert cyberhans(*fan, "--false-alarms", 0.1, "--every", 2).code == 2
+    assert_one_line(cyberhans(*fan, "--alarms-per-month", 0), "0 false alarms per month", "more than 0")
+    assert_one_line(cyberhans(*fan, "--every", 0.001), "a window every 0.001 s", "choose --every in between")
 
 
 def assert_one_line(outcome: Any, *words: str) -> None:
