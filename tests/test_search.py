@@ -21,22 +21,26 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from conftest import ROOT
+from cyberhans.baseline import Baseline
 from cyberhans.build import build
 from cyberhans.dataset import load_protocol
 from cyberhans.detector import load_detector
 from cyberhans.errors import CyberHansError
+from cyberhans.promise import Promise
+from cyberhans.recording import Recording
 from cyberhans.search import Limits, front, of_protocol, of_recordings, search
 from cyberhans.search.fidelity import perturbed, spearman
 from cyberhans.search.grid import Choice, coarse, designs, neighbours, spec_of
-from cyberhans.search.material import spans
+from cyberhans.search.material import Gate, spans
 from cyberhans.search.plot import plot
 from cyberhans.search.report import lines
-from cyberhans.search.yardstick import Auc, clusters, least_error
+from cyberhans.search.walk import choose_yardstick
+from cyberhans.search.yardstick import Auc, clusters, gather, least_error, shipped
 from cyberhans.spec import Family, Spec, design
 from cyberhans.train import train
 
 DEMO = ROOT / "recordings" / "demo"
-HEALTHY = [replace(recording(seed, 3.0), sha256=f"{seed:064x}") for seed in range(4)]
+HEALTHY = [replace(recording(seed, 3.0), sha256=f"{seed:064x}") for seed in range(6)]
 STRANGE = [replace(recording(seed, 3.0, "anomaly", gain=1.02), sha256=f"{seed:064x}") for seed in range(10, 14)]
 
 Found = dict[str, Any]
@@ -139,16 +143,53 @@ def test_auc_is_that_of_the_spans_and_never_certain() -> None:
     def loudness(windows: np.ndarray) -> np.ndarray:
         return windows.astype(np.float64).std(axis=(1, 2))
 
-    found = Auc(material, length).measure(spec, loudness)
+    gate = Gate(Baseline.of(material.learn, spec))
+    found = Auc(material, length, gate).measure(spec, loudness)
     normal, anomaly = (np.concatenate([loudness(spans(part, length)) for part in parts])
                        for parts in (material.normal, material.anomaly))  # fmt: skip
     labels = np.repeat([0, 1], [len(normal), len(anomaly)])
     assert found.value == pytest.approx(roc_auc_score(labels, np.concatenate([normal, anomaly])), abs=1e-12)
     assert 0 < found.error < 0.2
-    apart = Auc(material, length).measure(spec, lambda windows: np.abs(windows).max(axis=(1, 2)) * 0.0)
+    apart = Auc(material, length, gate).measure(spec, lambda windows: np.abs(windows).max(axis=(1, 2)) * 0.0)
     assert apart.value == 0.5
     short = replace(spec, window=800, hop=800)  # a span's score is the mean over its windows
-    assert Auc(material, length).measure(short, loudness).value != found.value
+    assert Auc(material, length, gate).measure(short, loudness).value != found.value
+
+
+def axes(seed: int, off: float = 0.0, seconds: float = 6.0, label: str = "normal") -> Recording:
+    """Three axes of one machine, one of them shared by all, that stands still for the first share of the time."""
+    shared, *own = (recording(50 * seed + axis, seconds).samples.astype(np.float64) for axis in range(4))
+    samples = np.concatenate([shared * (1 + axis / 2) + part / 2 for axis, part in enumerate(own)], axis=1)
+    samples[: int(off * len(samples))] /= 200
+    plain = recording(seed, seconds, label, sha256=f"{seed:064x}")
+    return replace(plain, samples=np.rint(samples / 2).astype(np.int16), segment_len=0, axes=())
+
+
+def test_the_yardstick_is_the_full_size_detector_that_train_makes() -> None:
+    """Of several axes, which are judged head by head, and of a machine that is off for some of the time."""
+    material = of_recordings([axes(seed, off=0.4) for seed in range(12)])
+    yardstick, length = choose_yardstick(material, designed := designs(material.learn), ["gaussian"], 0)
+    full = designed["full"]
+    assert isinstance(full, Spec) and len(yardstick.spans) > 100  # type: ignore[attr-defined]
+    made = train(material.learn, kind="gaussian", spec=full, promise=Promise(1.0), uncalibrated=True)
+    assert yardstick.measure(full, shipped(made.core())).value > 0.999
+    assert length == full.window
+
+
+def test_spans_in_which_the_machine_is_off_are_not_measured() -> None:
+    material = of_recordings(
+        [axes(seed, off=0.5) for seed in range(4)] + [axes(9, off=0.25, label="anomaly")]
+    )  # fmt: skip
+    full = design("full", 16000, 3, 96000)
+    gate, length = Gate(Baseline.of(material.learn, full)), full.window
+    assert len(spans(material.normal[0], length)) == 5
+    kept = gather(material.normal * 8, length, "normal", gate).spans
+    np.testing.assert_array_equal(kept, np.tile(spans(material.normal[0], length)[2:], (8, 1, 1)))
+    assert len(gather(material.anomaly * 4, length, "anomalous", gate).spans) == 4 * 4
+    assert [len(part.spans) for part in Auc(replace(material, normal=material.normal * 8,
+            anomaly=material.anomaly * 8), length, gate).parts] == [8 * 3, 8 * 4]  # fmt: skip
+    with pytest.raises(CyberHansError, match=r"^3 normal .* \(2 more, in which the machine is off, do not count\)"):
+        gather(material.normal, length, "normal", gate)
 
 
 @pytest.mark.parametrize(("normals", "anomalies"), [(40, 200), (50, 50), (8, 8)])
@@ -166,7 +207,7 @@ def test_the_least_error_of_a_perfect_auc_is_that_of_samples_that_are_often_perf
 
 
 def test_recordings_are_drawn_where_there_are_four_else_blocks() -> None:
-    whole, place = clusters(HEALTHY, [5, 3, 2, 4])
+    whole, place = clusters(HEALTHY[:4], [5, 3, 2, 4])
     assert whole and place.tolist() == [0] * 5 + [1] * 3 + [2] * 2 + [3] * 4
     whole, place = clusters(HEALTHY[:2], [20, 20])
     assert not whole and len(set(place)) == 10 and (np.diff(place) >= 0).all()
@@ -195,7 +236,7 @@ def test_perturbed_spans_are_other_spans_and_always_the_same() -> None:
 
 def test_a_third_is_left_out_and_anomalies_only_measure() -> None:
     material = of_recordings(HEALTHY + STRANGE)
-    assert material.learn == tuple(HEALTHY[:3]) and material.normal == (HEALTHY[3],)
+    assert material.learn == tuple(HEALTHY[:4]) and material.normal == tuple(HEALTHY[4:])
     assert material.anomaly == tuple(STRANGE) and material.every == tuple(HEALTHY)
     assert material.unlabelled == []
     alone = of_recordings([replace(HEALTHY[0], label="unknown")])
@@ -222,7 +263,7 @@ def test_anomalies_alone_teach_nothing() -> None:
 
 def test_too_little_to_measure_on_says_how_much_more() -> None:
     short = [replace(recording(seed, 0.7), sha256=f"{seed:064x}") for seed in range(2)]
-    with pytest.raises(CyberHansError, match=r"7 normal left-out stretches of 0.1 s .*record about 0.1 s more"):
+    with pytest.raises(CyberHansError, match=r"3 normal left-out stretches of 0.2 s .*record about 1 s more"):
         search(of_recordings(short), "native", kinds=["gaussian"], points=1)
 
 
@@ -273,7 +314,7 @@ def test_figures_are_those_of_training_and_building_it_afresh(labelled: tuple[Fo
     designed = designs(material.learn)
     for row in front.whole(labelled[0]["rows"])[-2:]:
         spec = spec_of(Choice(row["size"], row["detector"], **row["steps"]), designed)
-        made = train(material.learn, kind="gaussian", spec=spec, false_alarm_rate=0.02, uncalibrated=True)
+        made = train(material.learn, kind="gaussian", spec=spec, promise=Promise(1.0), uncalibrated=True)
         assert made.digest.hex() == row["digest"]
         made.save(tmp_path / "detector")
         image = build(tmp_path / "detector", "native", tmp_path / "image")
@@ -316,7 +357,67 @@ def test_a_smaller_share_is_a_smaller_model() -> None:
         train(material.learn, kind="forest", spec=spec, false_alarm_rate=0.05, share=0.3)
 
 
+# --- the limit of false alarms
+
+
+@pytest.mark.slow
+def test_what_is_handed_out_keeps_a_promise_of_one_false_alarm_a_month(tmp_path: Path) -> None:
+    """As train() makes it of all recordings, and not as learning; the points, of fewer sessions, may be learning."""
+    material = of_protocol(load_protocol(DEMO, "fan"))
+    found = search(material, "native", kinds=["gaussian"], points=1, out=tmp_path)
+    row, made = found["rows"][0], load_detector(tmp_path / "detector")
+    spec = spec_of(Choice(row["size"], "gaussian", **row["steps"]), designs(material.learn))
+    assert made.digest == train(material.every, kind="gaussian", spec=spec, promise=Promise(1.0)).digest
+    assert made.promise == Promise(1.0) and not made.uncalibrated and made.false_alarm_rate is None
+    assert found["detector"]["uncalibrated"] is False and found["detector"]["false_alarms_per_month"] == 1
+    assert "learning" not in " ".join(found["warnings"]).lower()
+    assert any("promises at most 1 false alarms a month (confidence 0.8)" in line for line in lines(found))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("asked", "reason"), [
+    ({}, "6 recordings, 6 of them too short: too little to promise anything about false alarms: record 4 more on"),
+    ({"false_alarm_rate": 0.01}, "30 windows, 69 more needed for a false-alarm rate of 0.01: record about"),
+])  # fmt: skip
+def test_with_too_little_baseline_it_is_learning_and_the_first_warning_says_why(
+    asked: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    material = of_recordings(HEALTHY)
+    found = search(material, "native", kinds=["gaussian"], points=1, out=tmp_path, **asked)
+    assert json.loads((tmp_path / "search.json").read_text()) == found
+    assert found["warnings"][0].startswith(f"delivered as LEARNING, which never alarms: {reason}")
+    told = lines(found)
+    assert next(line for line in told if line.startswith("Warning: ")) == f"Warning: {found['warnings'][0]}"
+    assert not any("promises" in line or "threshold is for" in line for line in told)
+    assert found["detector"]["uncalibrated"] is True and load_detector(tmp_path / "detector").uncalibrated
+
+
+@pytest.mark.parametrize(("asked", "word"), [
+    ({"false_alarm_rate": 0.7}, "false-alarm rate 0.7"),
+    ({"false_alarm_rate": 0.1, "promise": Promise(1.0)}, "not both"),
+])  # fmt: skip
+def test_what_cannot_be_kept_is_refused_before_any_work(asked: dict[str, Any], word: str) -> None:
+    with pytest.raises(CyberHansError, match=word):
+        search(of_recordings(HEALTHY), "no such board", **asked)
+
+
 # --- as a command
+
+
+@pytest.mark.slow
+def test_the_limit_of_false_alarms_on_the_command_line(tmp_path: Path) -> None:
+    fan = ("search", "--dataset", DEMO, "--protocol", "fan", "--board", "native", "--detector", "gaussian",
+           "--points", 1, "--json", "--out", tmp_path)  # fmt: skip
+    promised = json.loads(cyberhans(*fan, "--alarms-per-month", 5, "--every", 2.5, "--confidence", 0.9).out)
+    assert load_detector(tmp_path / "detector").promise == Promise(5.0, 2.5, 0.9)
+    assert promised["detector"]["window_every_s"] == 2.5 and not promised["detector"]["uncalibrated"]
+    rate = json.loads(cyberhans(*fan, "--false-alarms", 0.1).out)
+    made = load_detector(tmp_path / "detector")
+    assert made.promise is None and made.false_alarm_rate == rate["detector"]["false_alarm_rate"] == 0.1
+    assert not made.uncalibrated and "false_alarms_per_month" not in rate["detector"]
+    assert cyberhans(*fan, "--false-alarms", 0.1, "--every", 2).code == 2
+    assert_one_line(cyberhans(*fan, "--alarms-per-month", 0), "0 false alarms per month", "more than 0")
+    assert_one_line(cyberhans(*fan, "--every", 0.001), "a window every 0.001 s", "choose --every in between")
 
 
 def assert_one_line(outcome: Any, *words: str) -> None:

@@ -1,4 +1,4 @@
-"""The recordings and the device that a command line names."""
+"""The recordings, the device and the promise that a command line names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from cyberhans.ports import Place
+    from cyberhans.promise import Promise
     from cyberhans.recording import Recording
 
 
@@ -25,6 +26,17 @@ def chosen_recordings(
         part = load_protocol(dataset, protocol)
         return tuple(recording for role in roles for recording in getattr(part, role))
     raise typer.BadParameter("give RECORDING..., or --dataset DIR with --protocol NAME")
+
+
+def chosen_promise(per_month: float | None, every: float, confidence: float, rate: float | None) -> Promise | None:
+    """One false alarm a month unless asked otherwise; none where a rate of single windows is asked for."""
+    from cyberhans.promise import Promise
+
+    if rate is None:
+        return Promise(1.0 if per_month is None else per_month, every, confidence)
+    if per_month is not None or every:
+        raise typer.BadParameter("--false-alarms, a rate of single windows, goes without --alarms-per-month, --every")
+    return None
 
 
 def chosen_device(device: str | None, serial: str | None) -> Place:

@@ -8,22 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cyberhans.cli.chosen import chosen_recordings
-from cyberhans.cli.options import Dataset, DetectorFolder, Json, ProtocolName, app
+from cyberhans.cli.chosen import chosen_promise, chosen_recordings
+from cyberhans.cli.options import (
+    AlarmsPerMonth,
+    Confidence,
+    Dataset,
+    DetectorFolder,
+    Every,
+    FalseAlarms,
+    Json,
+    ProtocolName,
+    app,
+)
 from cyberhans.errors import CyberHansError
 from cyberhans.printing import tell
 
 if TYPE_CHECKING:
-    from cyberhans.promise import Promise
     from cyberhans.recording import Recording
     from cyberhans.spec import Spec
 
 Kind = Annotated[str, typer.Option("--detector", help="autoencoder, forest, gaussian or trees.")]
 BoardName = Annotated[str, typer.Option("--board", help="What the detector is for; `cyberhans boards` lists them.")]
-AlarmsPerMonth = Annotated[
-    float | None, typer.Option(help="False alarms you can live with in a month of healthy running; default 1.")
-]
-Every = Annotated[float, typer.Option(metavar="SECONDS", help="The node looks once in so long; 0: without a pause.")]
 
 
 @app.command()
@@ -40,10 +45,8 @@ def train(
     board: BoardName = "netduinoplus2",
     alarms_per_month: AlarmsPerMonth = None,
     every: Every = 0.0,
-    confidence: Annotated[float, typer.Option(help="Confidence of that promise.")] = 0.8,
-    false_alarms: Annotated[
-        float | None, typer.Option(help="Instead: false-alarm rate of single windows; 0.01 is one in a hundred.")
-    ] = None,
+    confidence: Confidence = 0.8,
+    false_alarms: FalseAlarms = None,
     seed: Annotated[int, typer.Option(help="Same recordings and seed, same bytes.")] = 0,
     learning: Annotated[
         bool, typer.Option("--learning", "--uncalibrated", help="With too little baseline: deploy it, but never alarm.")
@@ -58,8 +61,8 @@ def train(
 
     normal = tuple(_taken_as_normal(recording) for recording in chosen_recordings(files, dataset, protocol, "train"))
     made = fit(normal, kind=detector, spec=_choose_spec(spec, normal, board), false_alarm_rate=false_alarms,
-               promise=_promise(alarms_per_month, every, confidence, false_alarms), seed=seed, uncalibrated=learning,
-               accept=accept)  # fmt: skip
+               promise=chosen_promise(alarms_per_month, every, confidence, false_alarms), seed=seed,
+               uncalibrated=learning, accept=accept)  # fmt: skip
     made.save(out)
     tell({"detector": str(out), **made.summary()}, as_json)
 
@@ -84,17 +87,6 @@ def evaluate(
     tell(own if alone else {**own, "beside": found} if as_json else own, as_json)
     if not as_json and not alone:
         typer.echo("\n".join(["", *lines(found)]))
-
-
-def _promise(per_month: float | None, every: float, confidence: float, rate: float | None) -> Promise | None:
-    """One false alarm a month unless asked otherwise; none where a rate of single windows is asked for."""
-    from cyberhans.promise import Promise
-
-    if rate is None:
-        return Promise(1.0 if per_month is None else per_month, every, confidence)
-    if per_month is not None or every:
-        raise typer.BadParameter("--false-alarms, a rate of single windows, goes without --alarms-per-month, --every")
-    return None
 
 
 def _taken_as_normal(recording: Recording) -> Recording:

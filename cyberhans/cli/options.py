@@ -23,3 +23,11 @@ DeviceName = Annotated[
     str | None, typer.Option(help="A pyserial URL, such as /dev/ttyACM0; or board:NAME, which builds and starts it.")
 ]
 SerialNumber = Annotated[str | None, typer.Option(help="Instead of --device: the device with this serial number.")]
+AlarmsPerMonth = Annotated[
+    float | None, typer.Option(help="False alarms you can live with in a month of healthy running; default 1.")
+]
+Every = Annotated[float, typer.Option(metavar="SECONDS", help="The node looks once in so long; 0: without a pause.")]
+Confidence = Annotated[float, typer.Option(help="Confidence of that promise.")]
+FalseAlarms = Annotated[
+    float | None, typer.Option(help="Instead: false-alarm rate of single windows; 0.01 is one in a hundred.")
+]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cyberhans.cli.options import Dataset, Json, ProtocolName, app
+from cyberhans.cli.options import AlarmsPerMonth, Confidence, Dataset, Every, FalseAlarms, Json, ProtocolName, app
 from cyberhans.printing import print_json, progress
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def search(
     points: Annotated[int | None, typer.Option(help="How many points to measure; default 36.", min=1)] = None,
     quick: Annotated[bool, typer.Option("--quick", help="12 points.")] = False,
     seed: Annotated[int, typer.Option(help="Same recordings and seed, same rows.")] = 0,
-    false_alarms: Annotated[float, typer.Option(help="False-alarm rate of the detector, per window.")] = 0.02,
+    alarms_per_month: AlarmsPerMonth = None,
+    every: Every = 0.0,
+    confidence: Confidence = 0.8,
+    false_alarms: FalseAlarms = None,
     accept: Annotated[str, typer.Option(metavar="REASON", help="Learn from recordings that failed too.")] = "",
     out: Annotated[Path | None, typer.Option(help="For search.json, pareto.svg and the recommended detector.")] = None,
     as_json: Json = False,
@@ -42,8 +45,10 @@ def search(
     """Find the smallest detector for a board that is as good as the best: every point is trained, built and counted.
 
     Quality is AUC where there are recordings labelled anomaly, otherwise fidelity to the full-size detector. Ctrl-C
-    leaves in --out what is done.
+    leaves in --out what is done. The recommended detector keeps the limit of false alarms as `train` does; with too
+    little baseline for it, it is delivered as learning, which never alarms, and the first warning says what is missing.
     """
+    from cyberhans.cli.chosen import chosen_promise
     from cyberhans.detectors import KINDS
     from cyberhans.search import POINTS, QUICK, Limits
     from cyberhans.search import search as walk
@@ -54,7 +59,8 @@ def search(
     found = walk(
         _material(files, dataset, protocol), board, kinds=tuple(detector or KINDS),
         limits=Limits(max_flash, max_ram, max_instructions, min_quality), points=points or (QUICK if quick else POINTS),
-        seed=seed, false_alarm_rate=false_alarms, accept=accept, out=out, note=progress,
+        seed=seed, promise=chosen_promise(alarms_per_month, every, confidence, false_alarms),
+        false_alarm_rate=false_alarms, accept=accept, out=out, note=progress,
     )  # fmt: skip
     if as_json:
         print_json(found)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyberhans import detectors
+from cyberhans.baseline import Baseline
 from cyberhans.core import Core
-from cyberhans.detectors import Features
-from cyberhans.search.material import Material
+from cyberhans.detectors.heads import heads_of
+from cyberhans.search.material import Gate, Material
 from cyberhans.search.yardstick import DRAWS, Clusters, Quality, Reals, Scorer, gather, span_scores
 from cyberhans.spec import Spec
 from cyberhans.threshold import folds
@@ -24,9 +25,10 @@ STRONGEST_TAP = 0.6
 class Fidelity:
     """Spearman's rank correlation (1904) of the scores of a point and of the full-size detector, over spans.
 
-    The full-size detector is design("full") with `kind`, scored in float64, whatever the board. Spans: normal ones that
-    neither has learnt, and the same perturbed (perturbed()). Perturbations only spread the scores, so that there is
-    an order to compare; whether they are detected is not asked, since that was measured not to tell a good design.
+    The full-size detector is design("full") with `kind`, learnt as train() does it, from windows at work and head by
+    head, but scored in float64, whatever the board. Spans: normal ones that neither has learnt, and the same perturbed
+    (perturbed()). Perturbations only spread the scores, so that there is an order to compare; whether they are detected
+    is not asked, since that was measured not to tell a good design.
 
     Its standard error: 200 draws with replacement of recordings or blocks of spans. The margin is what the full-size
     detector is unlike itself when it learns without one fifth of its recordings: nobody can be nearer to it than that.
@@ -34,28 +36,24 @@ class Fidelity:
 
     name = "fidelity"
 
-    def __init__(self, material: Material, length: int, spec: Spec, kind: str, seed: int) -> None:
-        self.full = f"{kind} of {spec.features} features"
-        part = gather(material.normal, length, "normal left-out")
+    def __init__(
+        self, material: Material, length: int, baseline: Baseline, gate: Gate, kind: str, seed: int
+    ) -> None:  # fmt: skip
+        """baseline: of material.learn, by the full-size Spec."""
+        self.full = f"{kind} of {baseline.spec.features} features"
+        part = gather(material.normal, length, "normal left-out", gate)
         chosen = np.unique(np.linspace(0, len(part.spans) - 1, SPANS // 4).astype(int))
         normal, each = part.spans[chosen], max(3, math.ceil(SPANS / len(chosen)) - 1)
         self.spans = np.concatenate([normal, *(perturbed(normal, k) for k in range(each))])
         self.clusters: Clusters = np.tile(part.clusters[chosen], each + 1)
         self.method = f"draws of {part.drawn}; the full-size detector taught without a fifth of its recordings"
-        core = Core(spec)
-        windows = [recording.windows(spec) for recording in material.learn]
-        features = np.concatenate([core.features(cut) for cut in windows])
-        self.reference = self._scores(core, detectors.fit(kind, features, seed))
-        file_of = np.repeat(np.arange(len(windows)), [len(cut) for cut in windows])
-        self.to_itself = self._to_itself(core, features, file_of, kind, seed)
+        features, heads, core = baseline.features, heads_of(baseline.spec), gate.core
+        self.reference = self._scores(core, detectors.fit(kind, features, seed, heads))
+        others = [detectors.fit(kind, features[learn], seed, heads) for learn, _ in folds(baseline.session_of)]
+        self.to_itself = float(np.mean([spearman(self.reference, self._scores(core, other)) for other in others]))
 
     def _scores(self, core: Core, fitted: detectors.Fitted) -> Reals:
         return span_scores(core.spec, lambda windows: fitted.score(core.features(windows)), self.spans)
-
-    def _to_itself(self, core: Core, features: Features, file_of: NDArray[np.intp], kind: str, seed: int) -> float:
-        """The mean correlation of the full-size detector with itself taught without a fold."""
-        others = [detectors.fit(kind, features[learn], seed) for learn, _ in folds(file_of)]
-        return float(np.mean([spearman(self.reference, self._scores(core, other)) for other in others]))
 
     def measure(self, spec: Spec, score: Scorer) -> Quality:
         """Of a detector with this Spec."""

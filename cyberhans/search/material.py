@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cyberhans.baseline import Baseline
+from cyberhans.core import Core
 from cyberhans.dataset import Protocol
 from cyberhans.errors import CyberHansError
+from cyberhans.idle import running
 from cyberhans.recording import RATE_TOLERANCE, Recording, refuse_bad
 
 LEFT_OUT = 3  # one in so many recordings
@@ -90,3 +93,19 @@ def spans(recording: Recording, length: int) -> NDArray[np.int16]:
     starts = [start for begin, end in recording.stretches for start in range(begin, end - length + 1, length)]
     cut = [recording.samples[start : start + length] for start in starts]
     return np.stack(cut) if cut else np.zeros((0, length, recording.channels), np.int16)
+
+
+class Gate:
+    """Leaves out the spans in which the machine is off, by the level that the baseline tells (idle.py)."""
+
+    def __init__(self, baseline: Baseline) -> None:
+        self.idle, self.core = baseline.idle, Core(baseline.spec)
+
+    def at_work(self, recording: Recording, length: int) -> NDArray[np.int16]:
+        """spans() in all of whose windows, one behind the other, the machine runs; length: a window or more."""
+        cut, spec = spans(recording, length), self.core.spec
+        kept = np.ones(len(cut), np.bool_)
+        for start in range(0, length - spec.window + 1, spec.window):
+            windows = np.ascontiguousarray(cut[:, start : start + spec.window])
+            kept &= running(spec, self.core.features(windows), self.idle)
+        return cut[kept]

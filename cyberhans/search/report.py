@@ -65,8 +65,10 @@ class Report:
         """All that was found; with `out` the detector lies in its folder there."""
         kept = ("flash_bytes", "image_bytes", "model_bytes", "ram_bytes", "stack_bytes", "instructions_per_window",
                 "instructions_per_s", "digest")  # fmt: skip
-        self.found |= {"recommended": figures["number"], "complete": True, "warnings": detector.warnings}
-        self.found["detector"] = {name: figures[name] for name in kept} | {"uncalibrated": detector.uncalibrated}
+        lacking = [f"delivered as LEARNING, which never alarms: {figures['lacking']}"] if figures["lacking"] else []
+        self.found |= {"recommended": figures["number"], "complete": True, "warnings": lacking + detector.warnings}
+        asked = {name: value for name, value in detector.summary().items() if name in ASKED}
+        self.found["detector"] = {name: figures[name] for name in kept} | asked
         if self.out is not None:
             detector.save(self.out / "detector")
             self.found["detector"] = {"folder": str(self.out / "detector"), **self.found["detector"]}
@@ -90,6 +92,7 @@ class Report:
                                  " choose another --out") from None  # fmt: skip
 
 
+ASKED = ("uncalibrated", "false_alarms_per_month", "confidence", "false_alarm_rate", "alarm", "window_every_s")
 HEADER = ("", "no", "detector", "size", "window", "frames", "bands", "families", "features", "quality", "flash B",
           "RAM B", "instr/window", "instr/s")  # fmt: skip
 TEXT = (2, 5, 6, 7)  # columns that are words
@@ -138,10 +141,6 @@ def _told(found: dict[str, Any]) -> list[str]:
     if found["taken_as_normal"]:
         told.append(f"Taken as normal without a label: {', '.join(found['taken_as_normal'])}.")
     told += [f"Warning: {warning}" for warning in found.get("warnings", ())]
-    if found["detector"]["uncalibrated"]:
-        told.append(
-            "UNCALIBRATED: too few windows for the false-alarm rate; record more before you trust its threshold."
-        )
     told.append(
         f"Recommended: {chosen['number']}, the smallest with a quality of at least {best['quality']:.4f} (number"
         f" {best['number']}, the best) less {found['margin']:.4f}, its uncertainty."
@@ -152,4 +151,16 @@ def _told(found: dict[str, Any]) -> list[str]:
                 f" {made['ram_bytes']:,} of RAM with the stack, and "
                 + (f"{counted:,} instructions a window." if counted else f"instructions: {found['not_counted']}.")
                 + (f" It lies in {made['folder']}." if "folder" in made else ""))  # fmt: skip
+    if not made["uncalibrated"]:
+        told.append(_kept(made))
     return told
+
+
+def _kept(made: dict[str, Any]) -> str:
+    """What the threshold of the recommended detector keeps."""
+    if "false_alarms_per_month" not in made:
+        return f"Its threshold is for a false-alarm rate of {made['false_alarm_rate']:g} of single windows."
+    return (
+        f"It promises at most {made['false_alarms_per_month']:g} false alarms a month (confidence"
+        f" {made['confidence']:g}); {made['alarm']}, one every {made['window_every_s']:.3g} s, make an alarm."
+    )

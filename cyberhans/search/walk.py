@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from cyberhans.baseline import Baseline
 from cyberhans.detector import Detector
 from cyberhans.detectors import WITHOUT_CHANCE
 from cyberhans.errors import CyberHansError
@@ -14,7 +15,7 @@ from cyberhans.search.cost import Workbench
 from cyberhans.search.fidelity import Fidelity
 from cyberhans.search.front import Limits, Row
 from cyberhans.search.grid import WINDOWS, Choice, coarse, neighbours, spec_of
-from cyberhans.search.material import Material, spans
+from cyberhans.search.material import Gate, Material
 from cyberhans.search.yardstick import Auc, Quality, Yardstick, shipped
 from cyberhans.spec import MAX_WINDOW, Spec, size_for_ram
 from cyberhans.train import train
@@ -35,29 +36,31 @@ def choose_yardstick(
     specs = [spec for spec in designed.values() if isinstance(spec, Spec)]
     if not specs:
         raise CyberHansError(str(next(iter(designed.values()))))
-    length = span_length(material, specs)
-    if material.anomaly:
-        return Auc(material, length), length
-    kind = next((kind for kind in kinds if kind in WITHOUT_CHANCE), kinds[0])
     full = designed["full"] if isinstance(designed["full"], Spec) else specs[-1]
-    return Fidelity(material, length, full, kind, seed), length
+    baseline = Baseline.of(material.learn, full)
+    gate = Gate(baseline)
+    length = span_length(material, specs, gate)
+    if material.anomaly:
+        return Auc(material, length, gate), length
+    kind = next((kind for kind in kinds if kind in WITHOUT_CHANCE), kinds[0])
+    return Fidelity(material, length, baseline, gate, kind, seed), length
 
 
-def span_length(material: Material, specs: Sequence[Spec]) -> int:
-    """The longest window of the grid, so that all windows can be compared, of which each class holds ENOUGH.
+def span_length(material: Material, specs: Sequence[Spec], gate: Gate) -> int:
+    """The longest window of the grid, so that all windows can be compared, of which each class holds ENOUGH at work.
 
     But at least the designed window; where there is too little even of that the yardstick refuses.
     """
     lengths = {round(spec.window * factor) for spec in specs for factor in WINDOWS if factor >= 1}
     classes = [part for part in (material.normal, material.anomaly) if part]
     for length in sorted(lengths, reverse=True):
-        if length <= MAX_WINDOW and all(_holds(part, length) for part in classes):
+        if length <= MAX_WINDOW and all(_holds(part, length, gate) for part in classes):
             return length
     return min(lengths)
 
 
-def _holds(recordings: Sequence[Any], length: int) -> bool:
-    return sum(len(spans(recording, length)) for recording in recordings) >= ENOUGH
+def _holds(recordings: Sequence[Any], length: int, gate: Gate) -> bool:
+    return sum(len(gate.at_work(recording, length)) for recording in recordings) >= ENOUGH
 
 
 class Walk:
@@ -67,7 +70,7 @@ class Walk:
         self, material: Material, bench: Workbench, yardstick: Yardstick, length: int,
         designed: Mapping[str, Spec | str], kinds: Sequence[str], limits: Limits, **settings: Any,
     ) -> None:  # fmt: skip
-        """length: of the yardstick's spans. settings: of train()."""
+        """length: of the yardstick's spans. settings: of train(); a point may have too little to keep its limit."""
         self.material, self.bench, self.yardstick, self.length = material, bench, yardstick, length
         self.designed, self.kinds, self.limits, self.settings = designed, kinds, limits, settings
         self.rows: list[Row] = []
@@ -129,13 +132,14 @@ class Walk:
         self.rows.append({**row, **measured, "reason": "not built yet"})
         return detector
 
-    def _trained(self, choice: Choice, spec: Spec, recordings: Sequence[Any]) -> Detector:
+    def _trained(self, choice: Choice, spec: Spec, recordings: Sequence[Any], uncalibrated: bool = True) -> Detector:
         if spec.window > self.length:
             self.too_long.add((choice.size, choice.window))
             rate = spec.rate_hz
             raise CyberHansError(f"a window of {spec.window / rate:.3g} s: the recordings to measure on hold too few"
                                  f" stretches of more than {self.length / rate:.3g} s; record longer")  # fmt: skip
-        return train(recordings, kind=choice.kind, spec=spec, share=choice.share, **self.settings)
+        return train(recordings, kind=choice.kind, spec=spec, share=choice.share,
+                     uncalibrated=uncalibrated, **self.settings)  # fmt: skip
 
     def _next(self) -> list[Choice]:
         """What lies beside the points that matter, STEP or some more, nearest to the recommended first."""
@@ -159,14 +163,24 @@ class Walk:
             yield from front.as_good(self.rows, self.limits, best["quality"] - margin(self.yardstick, best))
 
     def taught(self) -> tuple[Detector, Row]:
-        """The detector to recommend, taught with all there is, and its row with the figures of its own image."""
+        """The detector to recommend, taught with all there is, and its row with the figures of its own image.
+
+        Its `lacking` says what is missing for the limit of false alarms; "" where it is kept.
+        """
         for row in self._as_good():
-            choice = self.choices[row["number"]]
-            detector = self._trained(choice, spec_of(choice, self.designed), self.material.every)
-            figures = {**row, **self.bench.measure(detector), "digest": detector.digest.hex()}
+            detector, lacking = self._delivered(self.choices[row["number"]])
+            figures = {**row, **self.bench.measure(detector), "digest": detector.digest.hex(), "lacking": lacking}
             if figures["reason"] is None and not self.limits.exceeded(figures):
                 return detector, figures
         raise CyberHansError("taught with all recordings no point keeps the limits any more; loosen one a little")
+
+    def _delivered(self, choice: Choice) -> tuple[Detector, str]:
+        """Calibrated; where the baseline is too little for that as learning, and why."""
+        spec, recordings = spec_of(choice, self.designed), self.material.every
+        try:
+            return self._trained(choice, spec, recordings, uncalibrated=False), ""
+        except CyberHansError as error:  # any other reason is raised anew
+            return self._trained(choice, spec, recordings), str(error)
 
 
 def margin(yardstick: Yardstick, best: Row) -> float:

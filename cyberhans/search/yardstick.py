@@ -1,7 +1,8 @@
 """Quality of a point: AUC where there are labelled anomalies, else fidelity to the full-size detector.
 
 Both judge stretches of time of one length, spans, so that short windows and long ones can be compared: a span's score
-is the mean of the scores of its windows. Injected faults rank nothing: measured, they do not tell which design is good.
+is the mean of the scores of its windows. A span in which the machine is off is not judged (material.Gate). Injected
+faults rank nothing: measured, they do not tell which design is good.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from cyberhans.core import Core
 from cyberhans.errors import CyberHansError
 from cyberhans.recording import Recording
-from cyberhans.search.material import Material, spans
+from cyberhans.search.material import Gate, Material, spans
 from cyberhans.spec import Spec
 
 LEAST_SPANS = 8  # of a class: fewer say nothing
@@ -61,8 +62,8 @@ class Auc:
 
     name = "AUC"
 
-    def __init__(self, material: Material, length: int) -> None:
-        self.parts = [gather(part, length, label) for part, label in
+    def __init__(self, material: Material, length: int, gate: Gate) -> None:
+        self.parts = [gather(part, length, label, gate) for part, label in
                       ((material.normal, "normal"), (material.anomaly, "anomalous"))]  # fmt: skip
         self.method = " and ".join(dict.fromkeys(f"draws of {part.drawn}" for part in self.parts))
 
@@ -90,14 +91,16 @@ class Part:
     drawn: str
 
 
-def gather(recordings: Sequence[Recording], length: int, label: str) -> Part:
-    """The spans of these recordings; fewer than LEAST_SPANS are an error that says how much to record."""
-    cut = [spans(recording, length) for recording in recordings]
+def gather(recordings: Sequence[Recording], length: int, label: str, gate: Gate) -> Part:
+    """The spans in which the machine runs; fewer than LEAST_SPANS are an error that says how much to record."""
+    cut = [gate.at_work(recording, length) for recording in recordings]
     counts = [len(part) for part in cut]
     if sum(counts) < LEAST_SPANS:
         seconds = length / recordings[0].rate_hz
+        idle = sum(len(spans(recording, length)) for recording in recordings) - sum(counts)
+        off = f" ({idle} more, in which the machine is off, do not count)" if idle else ""
         raise CyberHansError(
-            f"{sum(counts)} {label} stretches of {seconds:.3g} s to measure on, {LEAST_SPANS} are the least:"
+            f"{sum(counts)} {label} stretches of {seconds:.3g} s to measure on{off}, {LEAST_SPANS} are the least:"
             f" record about {(LEAST_SPANS - sum(counts)) * seconds:.3g} s more"
         )
     whole, blocks = clusters(recordings, counts)
