@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import struct
 import tempfile
@@ -223,13 +224,14 @@ def load_detector(folder: str | Path) -> Detector:
             alarm=_alarm_of(fields, arrays, described),
             arrays=arrays,
             folder=folder,
-            promise=Promise(**fields["promise"]) if fields["promise"] else None,
+            promise=_promise_of(fields["promise"]),
             **{name: fields[name] for name in ("kind", "threshold", "uncalibrated", "false_alarm_rate", "provenance")},
         )
         stated = dict(fields["digests"])
         for name in ("tables.c", "detector.c", "detector.h"):
             files[name]  # what is compiled must be among the files that were compared
-    except (AttributeError, KeyError, TypeError, ValueError) as wrong:
+        _check_told(detector)
+    except (AttributeError, EOFError, IndexError, KeyError, TypeError, ValueError) as wrong:
         raise CyberHansError(f"{described}: a field is missing or wrong ({wrong}); train again") from None
     if detector.alarm and len(detector.alarm.centre) != detector.spec.features:
         raise CyberHansError(f"{described}: the alarm's centre is not one number per feature; train again")
@@ -242,6 +244,18 @@ def load_detector(folder: str | Path) -> Detector:
     return detector
 
 
+def _check_told(detector: Detector) -> None:
+    """Raise ValueError or what Python does where something that is used later is missing or no such thing."""
+    whole = (detector.golden.ndim, len(detector.golden) > 0, detector.golden.dtype) == (3, True, np.dtype(np.int16))
+    if not whole or not re.fullmatch(r"hans_\w+", detector.model.prefix):
+        raise ValueError("golden windows, or the prefix of the model")
+    if not 0 <= detector.model.parts <= detector.spec.features or not 0 <= detector.model.ram < 2**20:
+        raise ValueError("parts or ram of the model")
+    detector.summary()
+    if "sensor" in detector.provenance and float(detector.provenance["sensor"]["scale"]) == 0:
+        raise ValueError("the sensor's scale is 0")
+
+
 def _alarm_of(fields: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], described: Path) -> Alarm | None:
     """Takes its arrays out of `arrays`."""
     if fields["alarm"] is None:
@@ -251,6 +265,13 @@ def _alarm_of(fields: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], descr
     except CyberHansError as wrong:
         raise CyberHansError(f"{described}: {wrong}; train again") from None
     return alarm
+
+
+def _promise_of(fields: dict[str, Any] | None) -> Promise | None:
+    try:
+        return Promise(**fields) if fields else None
+    except CyberHansError as wrong:
+        raise ValueError(f"promise: {wrong}") from None
 
 
 def _spec_of(fields: dict[str, Any], described: Path) -> Spec:

@@ -30,6 +30,9 @@ def life(
     episodes: of alarm, in all; states: windows in each; reasons: of the first alarm.
     """
     snapshots = recording.frames // recording.segment_len
+    if snapshots < 4:
+        raise CyberHansError(f"{recording.name}: has {snapshots} segments: a life is many short looks, told by"
+                             " segment_len in its sidecar")  # fmt: skip
     if not 2 <= learn <= snapshots * HEALTHY[1]:
         raise CyberHansError(f"{recording.name}: learn from 2 to {int(snapshots * HEALTHY[1])} segments, not {learn}")
     detector = learnt_life(recording, learn, kind=kind, false_alarm_rate=false_alarm_rate, size=size)
@@ -64,7 +67,7 @@ def segments(recording: Recording, amount: str) -> int:
     whole = recording.frames // recording.segment_len
     try:
         return int(whole * float(amount[:-1]) / 100) if amount.endswith("%") else int(amount)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise CyberHansError(f"learn from {amount!r}: give a number of segments, or a share such as 20%") from None
 
 

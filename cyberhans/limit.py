@@ -41,7 +41,7 @@ class Limit:
         if self.false_alarm_rate is not None and rank(len(session_of), self.false_alarm_rate) == 0:
             raise too_few(len(session_of), self.false_alarm_rate, self.every_s(baseline))
         if self.promise is not None and missing(session_of, self.votes(baseline)):
-            raise too_little(session_of, self.votes(baseline), baseline.interval_s)
+            raise too_little(session_of, self.votes(baseline), baseline.interval_s, len(baseline.recordings))
 
     def threshold(self, scores: npt.NDArray[np.int32], baseline: Baseline, kind: str) -> Threshold:
         """From the left-out scores (k,) of the baseline's windows by that kind of detector."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import partial
 
@@ -22,13 +23,14 @@ def looks(
 ) -> Iterator[Recording]:  # fmt: skip
     """Recordings of up to CHUNK looks each, one after the other; each look is a segment of so many samples.
 
-    seed: the machine; session: the occasion. A fault is there in each recording that begins at look `faulty_from` or
-    later, and changes nothing else.
+    seed: the machine; session: the occasion. A fault is there from look `faulty_from` on, where a recording begins
+    anew.
     """
     kind = chosen(machine, fault)
     count = len(running.speed)
-    for start in range(0, count, CHUNK):
-        part = slice(start, min(start + CHUNK, count))
+    starts = {*range(0, count, CHUNK), count} | ({faulty_from} if 0 < faulty_from < count and severity else set())
+    for start, end in itertools.pairwise(sorted(starts)):
+        part = slice(start, end)
         there = severity if start >= faulty_from else 0.0
         yield _chunk(kind, running, seed, session, part, samples, every_s, fault, there)
 

@@ -12,7 +12,7 @@ from cyberhans.decision import needed
 from cyberhans.errors import CyberHansError
 
 MONTH_S = 30 * 86400.0
-MOST_PER_MONTH = 1000.0
+LEAST_PER_MONTH, MOST_PER_MONTH = 0.01, 1000.0  # one in eight years is more than any baseline shows
 MOST_RATE = 0.5  # of false decisions; a promise that allows more is none
 CONFIDENCES = (0.5, 0.99)
 
@@ -31,9 +31,9 @@ class Promise:
     confidence: float = 0.8
 
     def __post_init__(self) -> None:
-        if not 0 < self.per_month <= MOST_PER_MONTH:
+        if not LEAST_PER_MONTH <= self.per_month <= MOST_PER_MONTH:
             raise CyberHansError(
-                f"{self.per_month:g} false alarms per month: give more than 0 and at most {MOST_PER_MONTH:g}"
+                f"{self.per_month:g} false alarms per month: give {LEAST_PER_MONTH:g} to {MOST_PER_MONTH:g}"
             )
         if not (self.every_s >= 0 and math.isfinite(self.every_s)):
             raise CyberHansError(f"a window every {self.every_s:g} s: give the seconds, or 0 for no pause between them")

@@ -161,5 +161,8 @@ def _record(device: Device, action: str, told: Baseline, log: Path) -> Change:
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(change.to_dict()) + "\n")
     except OSError as error:
-        raise CyberHansError(f"{log}: {error.strerror}: not written down: {json.dumps(change.to_dict())}") from None
+        told = json.dumps(change.to_dict())
+        raise CyberHansError(
+            f"{log}: {error.strerror}: not written down, but done (--undo takes it back): {told}"
+        ) from None
     return change

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cyberhans.alarm import State
 from cyberhans.detector import Detector
+from cyberhans.detectors import KINDS
 from cyberhans.errors import CyberHansError
 from cyberhans.evaluate import binomial_interval
 from cyberhans.looks import looks
@@ -56,6 +57,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         chosen(self.machine, self.fault)
+        if self.kind not in KINDS:
+            raise CyberHansError(f"detector {self.kind!r}: choose {', '.join(KINDS)}")
+        for name, value, least, most in (("hours", self.hours, 0.1, 8760.0), ("seconds", self.every_s, 1.0, 3600.0),
+                                         ("severity", self.severity, 0.0, 1.0)):  # fmt: skip
+            if not least <= value <= most:
+                raise CyberHansError(f"a soak of {value:g} {name}: give {least:g} to {most:g}")
+        Promise(self.per_month, self.every_s, self.confidence)
+        if (self.fault != "none") != (self.severity > 0):
+            raise CyberHansError(f"fault {self.fault} of severity {self.severity:g}: give both, or neither")
         if self.sessions < 2 or min(self.hours, self.session_hours, self.every_s, self.per_month) <= 0:
             raise CyberHansError("a soak needs 2 sessions or more, and hours, seconds and a promise above 0")
         if self.healthy_hours <= 0:

@@ -116,12 +116,16 @@ def missing(session_of: npt.NDArray[np.intp], votes: int) -> int:
     return max(0, LEAST_SESSIONS - int((counts >= votes).sum()))
 
 
-def too_little(session_of: npt.NDArray[np.intp], votes: int, interval_s: float) -> CyberHansError:
-    """What to say when so many sessions cannot keep a promise."""
+def too_little(
+    session_of: npt.NDArray[np.intp], votes: int, interval_s: float, recordings: int
+) -> CyberHansError:  # fmt: skip
+    """What to say when so many recordings, of these sessions, cannot keep a promise."""
     lacking, seconds = missing(session_of, votes), votes * interval_s
     _, counts = np.unique(session_of, return_counts=True)
     short = int((counts < votes).sum())
-    found = f"{len(counts)} recording{'s' * (len(counts) != 1)}" + (f", {short} of them too short" if short else "")
+    found = f"{recordings} recording{'s' * (recordings != 1)}"
+    found += f" of {len(counts)} session{'s' * (len(counts) != 1)}" if recordings != len(counts) else ""
+    found += f", {short} of them too short" if short else ""
     return CyberHansError(
         f"{found}: too little to promise anything about false alarms: record"
         f" {lacking} more on other days, {_duration(max(seconds, 60.0))} each or longer, or deploy as --learning, which"

@@ -146,6 +146,9 @@ def _check(recordings: Sequence[Recording], seed: int) -> None:
         if recording.channels != first.channels:
             raise CyberHansError(f"{recording.name} has {recording.channels} channels, {first.name} has"
                                  f" {first.channels}: train on recordings of one sensor")  # fmt: skip
+        if recording.axes != first.axes:
+            raise CyberHansError(f"{recording.name} has the axes {', '.join(recording.axes)}, {first.name} has"
+                                 f" {', '.join(first.axes)}: train on recordings of one mounting")  # fmt: skip
         if (recording.unit, recording.scale) != (first.unit, first.scale):
             raise CyberHansError(f"{recording.name} has {recording.scale:g} {recording.unit} per LSB, {first.name} has"
                                  f" {first.scale:g} {first.unit}: train on one sensor at one range")  # fmt: skip

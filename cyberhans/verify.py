@@ -42,7 +42,7 @@ class Verification:
     first_difference       None if all bits agree, those of the first window's stages included
     instructions_per_window  by stage and `total`, medians of a few windows, with about 20 at each stage's end for the
                            look at the clock; None where nothing counts them
-    alarms                 windows whose verdict is an anomaly
+    anomalies              windows over the threshold; what the device makes of them is in `states`
     states                 how many windows were in each state that occurred
     highest_score          of all windows, and the threshold: octaves
     warnings               the detector's
@@ -53,7 +53,7 @@ class Verification:
     differing_bits: dict[str, int]
     first_difference: Difference | None
     instructions_per_window: dict[str, int] | None
-    alarms: int
+    anomalies: int
     states: dict[str, int]
     highest_score: float
     threshold: float
@@ -97,7 +97,7 @@ def verify(
     results = expected.from_window(0)
     states = Counter(State(state).name.lower() for state in results.state.tolist())
     return Verification(
-        device.name, len(windows), bits, first, instructions_per_window=None, alarms=int(results.verdict.sum()),
+        device.name, len(windows), bits, first, instructions_per_window=None, anomalies=int(results.verdict.sum()),
         states=dict(states), highest_score=int(results.score.max()) / 65536, threshold=detector.threshold / 65536,
         uncalibrated=detector.uncalibrated, warnings=detector.warnings,
     )  # fmt: skip

@@ -276,7 +276,7 @@ def test_the_command_gives_the_same_with_one_process(found: dict[str, Any]) -> N
         ((DEMO, "--together", "*", "--together", "trac*"), "no protocol fits 'trac*'; it has pump, fan"),
         ((DEMO, "--apart", "pump", "--apart", "Pump"), "no protocol fits 'Pump'; it has pump, fan"),
         ((DEMO, "--detector", "svm"), "detector 'svm': choose autoencoder, forest, gaussian"),
-        ((DEMO, "--alarms-per-month", "0"), "0 false alarms per month: give more than 0"),
+        ((DEMO, "--alarms-per-month", "0"), "0 false alarms per month: give 0.01"),
         ((DEMO, "--board", "toaster"), "unknown board 'toaster'"),
     ],
 )

@@ -240,8 +240,9 @@ def test_what_is_damaged_or_foreign_is_refused_and_told(
     with playing(image(), script(WEARING), tmp_path, store) as device:
         until(device, State.ALARM)
     good = store.read_bytes()
+    bent = bytes([*good[:40], good[40] ^ 4, *good[41:]])
     store.write_bytes({
-        "flipped": bytes([*good[:40], good[40] ^ 4, *good[41:]]), "cut": good[:-1], "longer": good + b"\0",
+        "flipped": bent, "cut": good[:-1], "longer": good + b"\0",
         "empty": b"", "foreign": good,
     }[bend])  # fmt: skip
     its_own = image()
@@ -253,6 +254,10 @@ def test_what_is_damaged_or_foreign_is_refused_and_told(
         until(device, State.ALARM)
     with playing(its_own, script(STEADY), tmp_path, store) as device:
         assert device.info.storage == Storage.RESUMED  # it was overwritten
+    aside = tmp_path / "store.old"
+    assert aside.exists() == (bend != "empty")  # what was refused is kept, as it may be somebody's
+    if aside.exists():
+        assert aside.read_bytes() == {"cut": good[:-1], "longer": good + b"\0", "foreign": good}.get(bend, bent)
 
 
 def something_else(store: Path) -> None:

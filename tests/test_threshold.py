@@ -184,7 +184,9 @@ def test_what_a_promise_needs(sessions: int, windows: int, lacking: int) -> None
 
 
 def test_what_is_missing_in_words() -> None:
-    text = str(too_little(np.repeat([0, 1, 2], [60, 60, 3]), 7, 10.0))
+    text = str(too_little(np.repeat([0, 1, 2], [60, 60, 3]), 7, 10.0, 3))
+    of_one = str(too_little(np.zeros(60, int), 7, 10.0, 8))
+    assert of_one.startswith("8 recordings of 1 session: too little")
     assert text.startswith("3 recordings, 1 of them too short: too little") and "record 2 more on other days" in text
     assert "2 minutes each or longer" in text and "--learning" in text
 

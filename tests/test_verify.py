@@ -86,7 +86,7 @@ def test_json_says_all_of_it(tmp_path: Path) -> None:
     score = detector.core().run(windows).score
     assert json.loads(json.dumps(told)) == {
         "device": "board:native", "windows": 2, "differing_bits": NO_BITS, "first_difference": None,
-        "instructions_per_window": None, "alarms": int((score > detector.threshold).sum()),
+        "instructions_per_window": None, "anomalies": int((score > detector.threshold).sum()),
         "highest_score": max(score) / 65536, "threshold": detector.threshold / 65536,
         "states": {"learning": 2}, "uncalibrated": True, "warnings": detector.warnings,
     }  # fmt: skip
@@ -212,8 +212,8 @@ def test_alarms_and_the_highest_score_tell_whether_the_recording_is_anomalous() 
     detector, image = small_image()
     outcome = verify_on("board:native", detector, noise(detector.spec, 20), image=image)
     score = detector.core().run(noise(detector.spec, 20)).score
-    assert outcome.alarms == np.count_nonzero(score > detector.threshold)
-    assert 0 < outcome.alarms < 20
+    assert outcome.anomalies == np.count_nonzero(score > detector.threshold)
+    assert 0 < outcome.anomalies < 20
     assert outcome.highest_score == score.max() / 65536 > outcome.threshold == detector.threshold / 65536
 
 

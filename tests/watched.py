@@ -79,7 +79,8 @@ def watched_detector(folder: Path, slow: int = 6) -> Detector:
     made = Detector(
         spec=SPEC, kind="gaussian", model=model, threshold=round(score.max()) + 16384, uncalibrated=False,
         false_alarm_rate=0.01, arrays={}, golden=healthy[:5], golden_features=features[:5].astype(np.int16),
-        golden_score=score[:5].round().astype(np.int32), provenance={"windows": 200, "recordings": []}, alarm=alarm,
+        golden_score=score[:5].round().astype(np.int32), alarm=alarm,
+        provenance={"windows": 200, "recordings": [], "decision": {"votes": 7, "needed": 4, "every_s": 10.0}},
     )  # fmt: skip
     return made.save(folder)
 

@@ -28,14 +28,18 @@ def chosen_recordings(
     raise typer.BadParameter("give RECORDING..., or --dataset DIR with --protocol NAME")
 
 
-def chosen_promise(per_month: float | None, every: float, confidence: float, rate: float | None) -> Promise | None:
+def chosen_promise(
+    per_month: float | None, every: float, confidence: float | None, rate: float | None
+) -> Promise | None:
     """One false alarm a month unless asked otherwise; none where a rate of single windows is asked for."""
     from cyberhans.promise import Promise
 
     if rate is None:
-        return Promise(1.0 if per_month is None else per_month, every, confidence)
-    if per_month is not None or every:
-        raise typer.BadParameter("--false-alarms, a rate of single windows, goes without --alarms-per-month, --every")
+        return Promise(1.0 if per_month is None else per_month, every, 0.8 if confidence is None else confidence)
+    if per_month is not None or every or confidence is not None:
+        raise typer.BadParameter(
+            "--false-alarms, a rate of single windows, goes without --alarms-per-month, --every and --confidence"
+        )
     return None
 
 

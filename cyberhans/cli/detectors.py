@@ -45,7 +45,7 @@ def train(
     board: BoardName = "netduinoplus2",
     alarms_per_month: AlarmsPerMonth = None,
     every: Every = 0.0,
-    confidence: Confidence = 0.8,
+    confidence: Confidence = None,
     false_alarms: FalseAlarms = None,
     seed: Annotated[int, typer.Option(help="Same recordings and seed, same bytes.")] = 0,
     learning: Annotated[

@@ -36,7 +36,7 @@ def search(
     seed: Annotated[int, typer.Option(help="Same recordings and seed, same rows.")] = 0,
     alarms_per_month: AlarmsPerMonth = None,
     every: Every = 0.0,
-    confidence: Confidence = 0.8,
+    confidence: Confidence = None,
     false_alarms: FalseAlarms = None,
     accept: Annotated[str, typer.Option(metavar="REASON", help="Learn from recordings that failed too.")] = "",
     out: Annotated[Path | None, typer.Option(help="For search.json, pareto.svg and the recommended detector.")] = None,

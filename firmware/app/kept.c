@@ -22,6 +22,7 @@ static uint8_t begun;            /* enum storage, as it was found at power-on */
 static uint8_t alarmed, changed; /* since the last write: an alarm is on; the state is another one */
 static uint32_t written;         /* revision that was written last */
 static uint32_t windows;         /* since the last write */
+static uint8_t aside;            /* what was refused has been kept aside */
 
 static struct hans_baseline baseline_of(const struct hans *hans)
 {
@@ -75,6 +76,10 @@ static void store(struct hans *hans, uint32_t token)
         return;
     }
     record.crc = checksum();
+    if (begun == STORAGE_REFUSED && !aside) {
+        port_store_aside();
+        aside = 1;
+    }
     if (port_store_write(&record, sizeof record) < 0) {
         told.storage = STORAGE_FAILED;
         windows = 0;

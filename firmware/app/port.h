@@ -66,4 +66,7 @@ long port_store_read(void *bytes, size_t size);
  * which the source must hold back. */
 int port_store_write(const void *bytes, size_t size);
 
+/* Keep what is stored now aside, where the port can: it was refused, and the next write takes its place. */
+void port_store_aside(void);
+
 #endif

@@ -37,6 +37,11 @@ __attribute__((weak)) long port_store_read(void *bytes, size_t size)
     return got < 0 || (all <= (long)size && got != all) ? PORT_STORE_UNREADABLE : all;
 }
 
+/* Not here: a debugger's file has no second name. */
+__attribute__((weak)) void port_store_aside(void)
+{
+}
+
 /* SYS_WRITE tells how many bytes it did not write. */
 __attribute__((weak)) int port_store_write(const void *bytes, size_t size)
 {

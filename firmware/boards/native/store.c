@@ -54,6 +54,17 @@ long port_store_read(void *bytes, size_t size)
     return all < 0 ? PORT_STORE_UNREADABLE : all;
 }
 
+/* As PATH.old: it may be another detector's, or no record at all. */
+void port_store_aside(void)
+{
+    const char *path = arguments()->store;
+
+    if (path && snprintf(fresh, sizeof fresh, "%s.old", path) < (int)sizeof fresh) {
+        unlink(fresh);
+        (void)!link(path, fresh); /* a folder has none, and no write replaces it */
+    }
+}
+
 static int put(int file, const uint8_t *bytes, size_t size)
 {
     while (size > 0) {
