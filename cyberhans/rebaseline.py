@@ -161,8 +161,8 @@ def _record(device: Device, action: str, told: Baseline, log: Path) -> Change:
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(change.to_dict()) + "\n")
     except OSError as error:
-        told = json.dumps(change.to_dict())
+        text = json.dumps(change.to_dict())
         raise CyberHansError(
-            f"{log}: {error.strerror}: not written down, but done (--undo takes it back): {told}"
+            f"{log}: {error.strerror}: not written down, but done (--undo takes it back): {text}"
         ) from None
     return change
