@@ -38,7 +38,7 @@ def learn(kind: str, size: str) -> Detector:
     recordings = load_protocol(DEMO, MACHINE).train
     first = recordings[0]
     spec = design(size, first.rate_hz, first.channels, first.segment_len)
-    made = train(recordings, kind=kind, spec=spec, false_alarm_rate=0.02)
+    made = train(recordings, kind=kind, spec=spec, false_alarm_rate=0.05, uncalibrated=True)
     return made.save(Path(SCRATCH.name) / f"{kind}-{size}")
 
 

@@ -48,8 +48,8 @@ def test_a_row_for_every_protocol_detector_and_seed(found: dict[str, Any]) -> No
     assert keys == [(name, kind, seed) for name in ("pump", "fan") for kind in KINDS for seed in (0, 1)]
     for row in found["rows"]:
         assert row["reason"] is None and all(0 <= row[figure] <= 1 for figure in FIGURES)
-        assert row["features"] == (126 if row["protocol"] == "pump" else 70)
-        assert row["windows"]["train"] > 49 and row["recordings"] == 4
+        assert row["features"] == (174 if row["protocol"] == "pump" else 70)
+        assert row["windows"]["train"] > 15 and row["recordings"] == 4
         assert row["alarms"]["of_normal"] > 0 and 0 <= row["alarms"]["found"] <= row["alarms"]["of_anomaly"]
     assert found["settings"]["false_alarms_per_month"] == 1.0 and "design('full'" in found["settings"]["rule"]
 

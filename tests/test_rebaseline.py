@@ -152,7 +152,7 @@ def test_a_log_that_fails_at_the_end_says_what_it_would_have_said(tmp_path: Path
                 log.unlink(missing_ok=True)
                 log.mkdir()
 
-        with pytest.raises(CyberHansError, match=r'not written down: .*"revision": 1'):
+        with pytest.raises(CyberHansError, match=r'not written down, but done .*"revision": 1'):
             rebaseline(device, 10, log, spoil)
 
 
