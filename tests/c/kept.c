@@ -32,6 +32,10 @@ long port_store_read(void *bytes, size_t size)
     return got;
 }
 
+void port_store_aside(void)
+{
+}
+
 int port_store_write(const void *bytes, size_t size)
 {
     FILE *file;
