@@ -124,6 +124,7 @@ class Detector:
             "kind": self.kind,
             "features": self.spec.features,
             "window_s": self.spec.window / self.spec.rate_hz,
+            **({"tells_moved_sensor": bool(self.alarm and self.alarm.moved)} if self.spec.channels >= 3 else {}),
             "threshold_octaves": self.threshold / 65536,
             **self._limit(),
             "uncalibrated": self.uncalibrated,

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import cyberhans
-from numpy.typing import NDArray
 
 from cyberhans.alarm import Outcome, State
 from cyberhans.bench import spec_for
 from cyberhans.dataset import load_listed, load_protocol
 from cyberhans.errors import CyberHansError
-from cyberhans.evaluate import area, roc
+from cyberhans.evaluate import auc
 from cyberhans.life import episodes, life, segments
 from cyberhans.recording import Recording, save_recording
 from cyberhans.train import train
@@ -68,11 +67,6 @@ def test_bearings_that_failed(
     assert told["false_episodes"] <= 1 and told["detected"] and told["lead_min"] > 1
 
 
-def area_of(normal: NDArray[np.int32], anomaly: NDArray[np.int32]) -> float:
-    scores = np.concatenate((normal, anomaly)).astype(np.float64)
-    return area(*roc(scores, np.repeat([False, True], [len(normal), len(anomaly)])))
-
-
 @pytest.mark.recordings
 @pytest.mark.slow
 def test_a_sensor_that_was_touched_is_told_and_re_centred(recordings: Path) -> None:
@@ -86,7 +80,7 @@ def test_a_sensor_that_was_touched_is_told_and_re_centred(recordings: Path) -> N
         states = core.watch().run(part.windows(spec)).state
         assert (states == State.MOVED).mean() > 0.99 and not (states == State.ALARM).any()
     later, anomaly = protocol.test_normal[0].windows(spec), protocol.test_anomaly[0].windows(spec)
-    assert area_of(core.run(later).score, core.run(anomaly).score) < 0.9
+    assert auc(core.run(later).score, core.run(anomaly).score) < 0.9
     for start in range(0, len(later) - 5, 50):
         watch = core.watch()
         watch.rebaseline(5)
@@ -97,7 +91,7 @@ def test_a_sensor_that_was_touched_is_told_and_re_centred(recordings: Path) -> N
             watch.resume(saved)  # each by itself: nothing is tracked
             scores.append(watch.run(window[None]).score[0])
         normal, odd = np.split(np.array(scores), [len(later) - 5])
-        assert area_of(normal, odd) >= 0.99
+        assert auc(normal, odd) >= 0.99
         watch.resume(saved)
         assert not (watch.run(later[start + 5 :]).state == State.MOVED).any()
 

@@ -26,7 +26,9 @@ SerialNumber = Annotated[str | None, typer.Option(help="Instead of --device: the
 AlarmsPerMonth = Annotated[
     float | None, typer.Option(help="False alarms you can live with in a month of healthy running; default 1.")
 ]
-Every = Annotated[float, typer.Option(metavar="SECONDS", help="The node looks once in so long; 0: without a pause.")]
+Every = Annotated[
+    float, typer.Option(metavar="SECONDS", help="The node looks once in so long, 2^20 samples at most; 0: no pause.")
+]
 Confidence = Annotated[float | None, typer.Option(help="Confidence of that promise; default 0.8.")]
 FalseAlarms = Annotated[
     float | None, typer.Option(help="Instead: false-alarm rate of single windows; 0.01 is one in a hundred.")
