@@ -23,7 +23,7 @@ Samples = npt.NDArray[np.int16]
 def states(detector: Detector, protocol: Protocol) -> dict[str, Any]:
     """Of normal and of anomaly: how many windows in each state, every recording watched from a detector as built.
 
-    recentred: by name, recentred() of each normal test recording most of whose windows are told as moved.
+    recentred: by name, recentred() of each normal test recording of more than RECENTRED_ON windows, most of them moved.
     """
     told: dict[str, Any] = {"recentred": {}}
     for label in ("normal", "anomaly"):
@@ -32,7 +32,7 @@ def states(detector: Detector, protocol: Protocol) -> dict[str, Any]:
             found = _watch(detector).run(_windows(detector, recording)).state
             for state in State:
                 counts[state.name.lower()] += int((found == state).sum())
-            if label == "normal" and (found == State.MOVED).mean() > 0.5:
+            if label == "normal" and len(found) > RECENTRED_ON and (found == State.MOVED).mean() > 0.5:
                 told["recentred"][recording.name] = recentred(detector, recording, protocol)
         told[label] = {name: count for name, count in counts.items() if count}
     return told
