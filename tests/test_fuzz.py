@@ -23,7 +23,7 @@ from cyberhans.device import Device, open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.judgement import Gatherer
-from cyberhans.messages import MESSAGES, NAK, REPLY, Event, Info, Option, Refusal, Request
+from cyberhans.messages import MESSAGES, NAK, REPLY, Capture, Event, Info, Option, Refusal, Request
 from cyberhans.protocol import Decoder, Packet
 from cyberhans.verify import adversarial_windows, verify
 
@@ -58,6 +58,13 @@ def listen(device: Device) -> Counter[object]:
     return said
 
 
+def capture(device: Device) -> None:
+    """Samples take their time, and whether the corpus leaves a capture any is chance."""
+    device.request(Request.CAPTURE, Capture(1, device.info.rate_mhz, 0, 100_000, 1, 0, 0).pack())
+    time.sleep(0.3)
+    device.request(Request.INFO)
+
+
 def unchanging(info: Info) -> Info:
     return dataclasses.replace(info, mode=0, broken=0, state=0, revision=0)  # a new baseline is a sound request
 
@@ -78,6 +85,7 @@ def test_after_every_packet_a_good_request_is_answered(scratch: Path, record_pro
             told = Info.unpack(device.request(Request.INFO, waits=(1.0,)))
             worst = max(worst, time.monotonic() - began)
             assert unchanging(told) == unchanging(device.info)
+        capture(device)
         windows = adversarial_windows(detector.spec)
         for bulk in (False, True):
             assert verify(detector, windows, device, bulk=bulk).equal

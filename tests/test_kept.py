@@ -266,15 +266,13 @@ def something_else(store: Path) -> None:
 
 def forbidden(store: Path) -> None:
     store.touch(0)
-    if os.access(store, os.R_OK):
-        pytest.skip("this user may read all files")
 
 
 def loop(store: Path) -> None:
     store.symlink_to(store)
 
 
-UNREADABLE = [Path.mkdir, loop, forbidden]
+UNREADABLE = [Path.mkdir, loop, *([forbidden] if os.geteuid() else [])]  # root may read all files
 
 
 @pytest.mark.parametrize("put", UNREADABLE)

@@ -16,6 +16,7 @@ import serial
 from counts import full
 from small_detector import noise, small_image
 
+from cyberhans import __version__
 from cyberhans.boards import board
 from cyberhans.build import WAVEFORM_FRAMES
 from cyberhans.device import open_device
@@ -41,7 +42,7 @@ def test_a_question_mark_gets_one_human_line_again_and_again(port: serial.Serial
     for _ in range(3):
         port.write(b"?" + ending)
         said, _, state = line_of(port).rpartition(": ")
-        assert said == f"Cyber-Hans 0.3.0 on native, serial {'0' * 16}, detector {digest}, running"
+        assert said == f"Cyber-Hans {__version__} on native, serial {'0' * 16}, detector {digest}, running"
         assert state.strip() in ("normal", "suspicious", "alarm")
 
 
