@@ -30,6 +30,8 @@ from cyberhans.judgement import Judgement
 from cyberhans.messages import STOP, UNDO, Refusal, Storage
 from cyberhans.verify import verify
 
+pytestmark = pytest.mark.slow  # real processes, in real time
+
 HANS_E_ALARM = -7  # hans.h
 ALARM = ("state", "votes", "reasons", "change", "rise", "score")
 HURRY = ["-DSTORE_SOON_S=0", "-DSTORE_LATER_S=0"]

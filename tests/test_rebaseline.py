@@ -26,6 +26,8 @@ from cyberhans.errors import CyberHansError
 from cyberhans.messages import Baseline
 from cyberhans.rebaseline import rebaseline, undo
 
+pytestmark = pytest.mark.slow  # real processes, in real time
+
 _SCRATCH = TemporaryDirectory(prefix="rebaseline-")
 
 

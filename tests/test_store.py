@@ -16,6 +16,8 @@ from cyberhans.alarm import State
 from cyberhans.core import core_sources, firmware_dir
 from cyberhans.messages import Storage
 
+pytestmark = pytest.mark.slow  # real processes, in real time
+
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fsanitize=address,undefined",
          "-fno-sanitize-recover=all")  # fmt: skip
 MINUTE = 60 * SPEC.rate_mhz // (SPEC.hop * 1000)  # windows
