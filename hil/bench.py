@@ -48,7 +48,7 @@ def learn(kind: str, spec: Spec = SPEC) -> Detector:
     seconds = WINDOWS_EACH * spec.window / RATE_HZ
     sound = [simulate("fan", seconds=seconds, seed=seed) for seed in range(SESSIONS)]
     made = train(sound, kind=kind, spec=spec, false_alarm_rate=0.05, uncalibrated=True)
-    return made.save(Path(SCRATCH.name) / f"{kind}{spec.features}")
+    return made.save(Path(SCRATCH.name) / f"{kind}-{spec.digest.hex()}")
 
 
 def bench(board: Board, kind: str, scratch: Path, spec: Spec = SPEC) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def bench(board: Board, kind: str, scratch: Path, spec: Spec = SPEC) -> dict[str
     """
     detector = learn(kind, spec)
     assert detector.folder
-    folder = scratch / f"{board.name}-{kind}{spec.features}"
+    folder = scratch / f"{board.name}-{detector.folder.name}"
     built = build(detector.folder, board.name, folder, app="bench")
     return {"board": board.name, "core": board.core, "detector": kind, **counts(board, built.image), **sizes(built)}
 

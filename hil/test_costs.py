@@ -134,6 +134,13 @@ def test_a_wrong_clock_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         bench.counts(board("microbit"), Path("image"))
 
 
+def test_each_spec_has_a_detector_of_its_own() -> None:
+    """Two Specs with as many features: neither takes the other's folder."""
+    assert SHORTER.features == bench.SPEC.features
+    folders = {bench.learn("gaussian", spec).folder for spec in (bench.SPEC, SHORTER)}
+    assert len(folders) == 2
+
+
 def row(name: str = "microbit", **changed: int) -> dict[str, Any]:
     numbers = dict.fromkeys(size.COLUMNS, 100) | changed
     return {"board": name, "detector": "forest", "spec": "small", **numbers}
