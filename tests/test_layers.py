@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cyberhans"
 
 # From the top; a room imports from lower layers, or from its own. A new room must be given a place here.
 LAYERS = tuple(layer.split() for layer in (
-    "cli printing",
+    "cli hil printing",
     "search",
     "demo bench bench_summary beside states life soak",
     "contamination suspects train verify rebaseline evaluate capture lines",

@@ -1,0 +1,186 @@
+"""Station: one device of the bench with the detector it is tested with."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cyberhans.boards import Board, board
+from cyberhans.build import Build, build
+from cyberhans.core import Core
+from cyberhans.detector import Detector
+from cyberhans.device import Device, open_device
+from cyberhans.errors import CyberHansError
+from cyberhans.hil.hil_map import USB, Entry
+from cyberhans.serial_port import serial_ports
+
+if TYPE_CHECKING:
+    from cyberhans.packet_log import PacketLog
+
+COMMAND_SECONDS = 120.0
+RETURN_SECONDS = 20.0  # for a device that was reset to be there again
+ADDRESS = re.compile(r"(socket://\S+|/dev/\S+)")
+
+
+class Station:
+    """Opens, restarts, flashes and closes one device; at most one opening of it at a time.
+
+    image: an ELF to run on board:NAME in place of one that is built here. log: every packet goes there.
+    """
+
+    def __init__(
+        self, entry: Entry, detector: Detector, scratch: Path, image: Path | None = None, log: PacketLog | None = None
+    ) -> None:
+        self.entry, self.detector, self.log = entry, detector, log
+        self._scratch, self._given = scratch, image
+        self._device: Device | None = None
+        self._child: subprocess.Popen[str] | None = None
+        self._flashed = False
+        self._core: Core | None = None
+        self._build: Build | None = None
+
+    @property
+    def board(self) -> Board | None:
+        """What the device is, where that is known."""
+        return board(self.entry.board) if self.entry.board else None
+
+    @property
+    def core(self) -> Core:
+        """The host's own, which foretells what the device has to say."""
+        self._core = self._core or self.detector.core()
+        return self._core
+
+    @property
+    def build(self) -> Build | None:
+        """The image and its sizes, where it is built here. Raises CyberHansError."""
+        if self._given or not (self.entry.emulated or self.entry.flash):
+            return None
+        if not self._build:
+            assert self.detector.folder
+            self._build = build(self.detector.folder, self.entry.board, self._scratch / "image",
+                                compiler=self.entry.compiler)  # fmt: skip
+        return self._build
+
+    @property
+    def image(self) -> Path | None:
+        """What runs on the device, where it comes from here."""
+        return self._given or (self.build.image if self.build else None)
+
+    def device(self) -> Device:
+        """Open, and holding the detector: opened now if need be. Raises CyberHansError."""
+        if self._device is None:
+            self._device = self._open(self._url())
+            self._device.require(self.detector)
+        return self._device
+
+    def close(self) -> None:
+        """The device; the next device() opens it again, an emulator from its power-on."""
+        if self._device:
+            with contextlib.suppress(CyberHansError):
+                self._device.leave()
+            self._device.close()
+            self._device = None
+        if self._child:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+
+    @property
+    def resets(self) -> bool:
+        """Whether restart() can do it."""
+        return bool(self.entry.emulated or self.entry.start or self.entry.reset)
+
+    def restart(self) -> Device:
+        """Power off at once, whatever the device is doing, and on again. Raises CyberHansError."""
+        if self._device and self._device.emulator:
+            self._device.emulator.close()
+        if self._device:
+            self._device.close()
+            self._device = None
+        if self.entry.reset:
+            self._run(self.entry.reset)
+        elif not self.entry.emulated:
+            self.close()
+        return self._again() if self.entry.reset else self.device()
+
+    @contextlib.contextmanager
+    def aside(self, change: Callable[[Entry], Entry] = lambda entry: entry, counting: bool = False) -> Iterator[Device]:
+        """Another opening of an emulated device, with settings of its own, beside which this one is closed."""
+        self.close()
+        with self._open(change(self.entry).url, counting) as device:
+            device.require(self.detector)
+            yield device
+
+    def url(self) -> str:
+        """Where the open device's line is: for a second program in its place, as a proxy."""
+        device = self.device()
+        return device.emulator.url if device.emulator else self._url()
+
+    def _again(self) -> Device:
+        """Ports vanish and come back while a device restarts."""
+        deadline = time.monotonic() + RETURN_SECONDS
+        while True:
+            try:
+                return self.device()
+            except CyberHansError:
+                self.close()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def _open(self, url: str, counting: bool = False) -> Device:
+        image = self.image if self.entry.emulated else None
+        if self.log is None:
+            return open_device(url, image=image, counting=counting)
+        return open_device(url, image=image, counting=counting, log=self.log)  # type: ignore[call-arg]
+
+    def _url(self) -> str:
+        if self.entry.start:
+            return self._started()
+        if self.entry.flash and not self._flashed:
+            self._flash()
+        if USB.fullmatch(self.entry.url):
+            return self._usb_port()
+        if self.entry.url == "board:native":  # so that power loss is tried with what it stores
+            return f"board:native,store={self._scratch / 'state'}"
+        return self.entry.url
+
+    def _usb_port(self) -> str:
+        """Where it is now: after a reset it may come back under another name."""
+        for port in serial_ports():
+            if f"{port.vid_pid}:{port.serial}".lower() == self.entry.url.lower():
+                return port.url
+        raise CyberHansError(f"device {self.entry.id}: no USB device {self.entry.url}; `cyberhans devices` lists them")
+
+    def _flash(self) -> None:
+        made = self.build
+        assert made
+        self._run(self.entry.flash.format(elf=made.image, hex=made.image.with_suffix(".hex")))
+        self._flashed = True
+
+    def _started(self) -> str:
+        """Of the `start` command: the URL that it prints."""
+        self._child = subprocess.Popen(shlex.split(self.entry.start), stdout=subprocess.PIPE, stdin=subprocess.PIPE,
+                                       text=True)  # fmt: skip
+        assert self._child.stdout
+        for line in self._child.stdout:
+            if found := ADDRESS.search(line):
+                return found[0]
+        raise CyberHansError(
+            f"device {self.entry.id}: `{self.entry.start}` ended and printed no /dev/... or socket://..."
+        )
+
+    def _run(self, command: str) -> None:
+        try:
+            done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=COMMAND_SECONDS)
+        except (OSError, subprocess.TimeoutExpired) as wrong:
+            raise CyberHansError(f"device {self.entry.id}: `{command}`: {wrong}") from None
+        if done.returncode:
+            said = (done.stderr + done.stdout).strip().splitlines() or ["no message"]
+            raise CyberHansError(f"device {self.entry.id}: `{command}` ended with {done.returncode}: {said[-1]}")
