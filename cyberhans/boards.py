@@ -6,8 +6,10 @@ import difflib
 import functools
 import importlib.util
 import os
+import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -132,6 +134,20 @@ def host_compiler() -> list[str]:
         if found := shutil.which(name):
             return [found]
     return _zig()
+
+
+@functools.cache
+def compiler_version(board: Board, name: str = "gcc") -> str:
+    """Such as `arm-none-eabi-gcc 12.2.1`; of zig that of its clang. Raises CyberHansError where none tells it."""
+    command = compiler(board, name)
+    try:
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=60)
+        number = re.search(r"\d+\.\d+\.\d+", done.stdout.splitlines()[0])
+        assert number
+    except (OSError, subprocess.SubprocessError, IndexError, AssertionError):
+        raise CyberHansError(f"{board.name}: its compiler does not tell its version: {shlex.join(command)}") from None
+    called = "zig-clang" if name == "zig" else Path(command[0]).name
+    return f"{called} {number[0]}"
 
 
 def _zig() -> list[str]:

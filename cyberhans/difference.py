@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from cyberhans.device import Device
 from cyberhans.messages import DUMP_BYTES, Trace
 
 ALARM_VALUES = ("state", "votes", "reasons", "change", "rise")
+OCTAVE = {"bands": 256, "features": 256, "score": 65536, "alarm": 256}  # units of values that are logarithms
 ALARM_ITEM = struct.Struct("<BBBxhh")
 VALUES: dict[Stage, np.dtype[Any]] = {
     Stage.SAMPLES: np.dtype("<i2"),
@@ -41,12 +43,26 @@ class Difference:
     what: str
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the fields, and both values as hexadecimal digits of their bits."""
+        """For JSON: the fields, both values as hexadecimal digits of their bits, and the difference in dB."""
         mean = self.stage == "verdict" and self.index > 0  # int16, after the anomaly
         level = self.stage == "alarm" and self.what in ("change", "rise")
         width = 16 if mean or level else VALUES[Stage[self.stage.upper()]].itemsize * 8
         bits = {f"{side}_hex": _hex(value, width) for side, value in (("device", self.device), ("host", self.host))}
-        return asdict(self) | bits
+        return asdict(self) | bits | {"db": self.decibels}
+
+    @property
+    def decibels(self) -> float | None:
+        """By how much the device is louder, where the value is a level, a power or an amplitude; None where it is none,
+        or nothing to be compared with."""
+        if self.device is None or self.host is None or self.stage == "verdict":
+            return None
+        if self.stage == "alarm" and self.what not in ("change", "rise"):
+            return None
+        if octave := OCTAVE.get(self.stage):  # a logarithm already
+            return (self.device - self.host) / octave * 10 * math.log10(2)
+        if self.device * self.host <= 0:
+            return None
+        return (20 if self.stage == "samples" else 10) * math.log10(self.device / self.host)
 
 
 def _hex(value: int | None, width: int) -> str | None:

@@ -1,8 +1,8 @@
 """The pytest plugin: options, the fixtures `hil_...`, and tests for each device x detector x recording.
 
 A test that asks for `hil_station` runs once for each device and detector; one that asks for `hil_windows` too, for the
-golden windows, the adversarial ones and each recording. Without --device or --hil-map they are skipped. Nothing heavy is
-imported before a device is asked for: pytest loads this file wherever Cyber-Hans is installed.
+golden windows, the adversarial ones and each recording. Without --device or --hil-map they are skipped. Nothing heavy
+is imported before a device is asked for: pytest loads this file wherever Cyber-Hans is installed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Record = Callable[[str, object], None]
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hil", "hardware in the loop (cyberhans)")
     group.addoption("--device", action="append", default=[], metavar="URL", dest="hil_devices",
-                    help="a pyserial URL, board:NAME (starts an emulator), VID:PID:SERIAL, or an id of the map; repeatable")  # fmt: skip
+                    help="pyserial URL, board:NAME, VID:PID:SERIAL, or id of the map; repeatable")  # fmt: skip
     group.addoption("--detector", action="append", default=[], metavar="FOLDER", dest="hil_detectors",
                     help="what the device holds, or what is built for it; repeatable")  # fmt: skip
     group.addoption("--hil-map", metavar="FILE", help="devices.toml: the devices of the bench by their ids")
@@ -208,7 +208,31 @@ class Count:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
+    """What gathers reports does so on the one process that has them all."""
     config = session.config
-    expected = config.getoption("hil_count")
-    if expected is not None and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        return
+    if (expected := config.getoption("hil_count")) is not None:
         config.pluginmanager.register(Count(expected), "hil-count")
+    if not _entries(config):
+        return
+    from cyberhans.hil.report import Report
+    from cyberhans.hil.tracking import Update
+
+    if folder := log_dir(config):
+        config.pluginmanager.register(Report(folder), "hil-report")
+    if config.getoption("update_baseline"):
+        path = config.invocation_params.dir / config.getoption("hil_baseline")
+        config.pluginmanager.register(Update(path), "hil-update")
+
+
+def log_dir(config: pytest.Config) -> Path | None:
+    """--hil-log-dir, which is made if need be. Raises pytest.UsageError."""
+    if not (stated := config.getoption("hil_log_dir")):
+        return None
+    folder = config.invocation_params.dir / stated
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as wrong:
+        raise pytest.UsageError(f"--hil-log-dir {stated}: {wrong.strerror}; choose another place") from None
+    return Path(folder)
