@@ -28,6 +28,7 @@ class Entry:
     flash      a command that flashes it; {elf} and {hex} are the image's files. None: it holds its detector already
     reset      a command that resets it, or takes its power away and gives it back
     connected  false: it is left out unless asked for by its id
+    folder     the map's own: commands are run there
     """
 
     id: str
@@ -38,6 +39,7 @@ class Entry:
     flash: str = ""
     reset: str = ""
     connected: bool = True
+    folder: Path = Path()
 
     @property
     def emulated(self) -> bool:
@@ -77,7 +79,7 @@ def load_map(path: str | Path) -> dict[str, Entry]:
 
 
 def _entry(path: str | Path, name: str, row: Any) -> Entry:
-    known = {field.name: field.type for field in fields(Entry) if field.name != "id"}
+    known = {field.name: field.type for field in fields(Entry) if field.name not in ("id", "folder")}
     if not isinstance(row, dict):
         raise CyberHansError(f"{path}: {name}: write [{name}] and its keys below it")
     for key, value in row.items():
@@ -88,7 +90,7 @@ def _entry(path: str | Path, name: str, row: Any) -> Entry:
         if type(value).__name__ != known[key]:
             raise CyberHansError(f"{path}: device {name}: {key} = {value!r} must be a {known[key]}")
     try:
-        return Entry(name, **row)
+        return Entry(name, folder=Path(path).parent, **row)
     except CyberHansError as wrong:
         raise CyberHansError(f"{path}: {wrong}") from None
 

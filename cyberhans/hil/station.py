@@ -166,8 +166,13 @@ class Station:
 
     def _started(self) -> str:
         """Of the `start` command: the URL that it prints."""
-        self._child = subprocess.Popen(shlex.split(self.entry.start), stdout=subprocess.PIPE, stdin=subprocess.PIPE,
-                                       text=True)  # fmt: skip
+        try:
+            self._child = subprocess.Popen(
+                shlex.split(self.entry.start), stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
+                cwd=self.entry.folder,
+            )  # fmt: skip
+        except OSError as wrong:
+            raise CyberHansError(f"device {self.entry.id}: `{self.entry.start}`: {wrong.strerror}") from None
         assert self._child.stdout
         for line in self._child.stdout:
             if found := ADDRESS.search(line):
@@ -178,7 +183,9 @@ class Station:
 
     def _run(self, command: str) -> None:
         try:
-            done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=COMMAND_SECONDS)
+            done = subprocess.run(
+                shlex.split(command), capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=self.entry.folder
+            )
         except (OSError, subprocess.TimeoutExpired) as wrong:
             raise CyberHansError(f"device {self.entry.id}: `{command}`: {wrong}") from None
         if done.returncode:

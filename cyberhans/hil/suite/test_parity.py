@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from cyberhans.difference import find_difference
+from cyberhans.device import Refused
+from cyberhans.difference import Difference, find_difference
 from cyberhans.hil.plugin import Record
 from cyberhans.hil.station import Station
+from cyberhans.messages import Refusal
 from cyberhans.verify import verify
 
 STAGED = 3  # windows whose every stage is compared
@@ -20,11 +23,20 @@ def test_every_stage_has_the_hosts_bits(hil_station: Station, hil_windows: Windo
     """Samples, spectrum, bands, features, score, verdict, alarm: the first, the middle and the last window."""
     chosen = sorted({0, len(hil_windows) // 2, len(hil_windows) - 1})
     for number in chosen[:STAGED]:
-        found = find_difference(hil_station.device(), hil_station.core, hil_windows[number], number)
+        found = _staged(hil_station, hil_windows[number], number)
         if found:
             hil_record("difference", json.dumps(found.to_dict()))
         assert found is None
     hil_record("windows", len(chosen))
+
+
+def _staged(station: Station, window: Windows, number: int) -> Difference | None:
+    try:
+        return find_difference(station.device(), station.core, window, number)
+    except Refused as refused:
+        if refused.code == Refusal.UNKNOWN:
+            pytest.skip("this firmware does not answer TRACE: its stages cannot be told apart")
+        raise
 
 
 def test_every_window_has_the_hosts_bits(hil_station: Station, hil_windows: Windows, hil_record: Record) -> None:
