@@ -1,0 +1,60 @@
+"""`make suite`: the suite that ships in cyberhans.hil on every board, with detectors of the demo set, as users run it.
+
+Arguments: boards (all), then whatever pytest takes, as --update-baseline, which writes hil/baseline.json.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from conftest import ROOT
+from cyberhans.boards import boards, missing
+from cyberhans.dataset import load_protocol
+from cyberhans.detector import Detector
+from cyberhans.spec import design
+from cyberhans.train import train
+
+KINDS = ("gaussian", "autoencoder", "forest", "trees")
+BASELINE = ROOT / "hil" / "baseline.json"
+PER_PAIR, PER_SOURCE = 7, 2  # tests of a device with a detector; and for each source of windows
+SOURCES = 2  # golden, adversarial
+
+
+def learn(kind: str, folder: Path) -> Detector:
+    """Of the demo fan, with windows short enough for every board, in a folder called after its kind."""
+    part = load_protocol(ROOT / "recordings" / "demo", "fan")
+    first, segment = part.train[0], min(recording.segment_len for recording in part.train)
+    spec = design("tiny", first.rate_hz, first.channels, segment)
+    return train(part.train, kind=kind, spec=spec, false_alarm_rate=0.05, uncalibrated=True).save(folder / kind)
+
+
+def command(names: Sequence[str], detectors: Sequence[Detector], *more: str) -> list[str]:
+    """The line that runs the suite on these boards; it fails unless every test runs."""
+    pairs = len(names) * len(detectors)
+    return [
+        sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--pyargs", "cyberhans.hil.suite",
+        *(f"--device=board:{name}" for name in names), *(f"--detector={detector.folder}" for detector in detectors),
+        f"--hil-baseline={BASELINE}", "--hil-require", f"--hil-count={pairs * (PER_PAIR + SOURCES * PER_SOURCE)}",
+        *more,
+    ]  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code of pytest."""
+    known = [board.name for board in boards()]
+    names = [argument for argument in arguments if argument in known] or known
+    for lacking in [f"{board.name}: {missing(board)}" for board in boards() if board.name in names and missing(board)]:
+        print(f"suite: {lacking}", file=sys.stderr)
+        return 1
+    more = [argument for argument in arguments if argument not in known]
+    with tempfile.TemporaryDirectory(prefix="suite-") as scratch:
+        detectors = [learn(kind, Path(scratch)) for kind in KINDS]
+        return subprocess.run(command(names, detectors, *more), check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
