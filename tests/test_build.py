@@ -539,6 +539,8 @@ def test_a_stack_that_is_too_small_does_not_pass_for_a_working_board(
 ) -> None:
     """The stack ends where the RAM begins: an overflow faults and restarts instead of changing variables."""
     monkeypatch.setattr("cyberhans.build.stack_bytes", lambda image, row: stack_bytes(image, row) - MARGIN_BYTES - 400)
+    for patience in ("cyberhans.device.ANSWER_SECONDS", "cyberhans.exchange.REPEAT_SECONDS"):
+        monkeypatch.setattr(patience, (0.3, 0.7, 2.0))  # a board that works answers within the first
     made = build(folder, name, tmp_path)
     with running(made) as (url, _), pytest.raises(CyberHansError), open_device(url) as device:
         list(device.replay(np.load(folder / "golden.npy")))

@@ -99,14 +99,17 @@ def test_every_line_is_a_sample_and_the_true_rate_is_found(recorded: Recorded) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("burst_s", [0.016, 0.0] if full(0, 1) else [0.016])
-def test_a_clock_4_percent_off_is_measured_within_a_ten_thousandth_after_60_s(
+def test_a_clock_4_percent_off_is_measured_within_a_ten_thousandth_after_a_minute(
     burst_s: float, recorded: Recorded, record_property: Callable[[str, object], None]
 ) -> None:
-    made = recorded(60.0, burst_s=burst_s)
+    """After a third of it, in the ordinary run, within three times that."""
+    seconds = full(20, 60)
+    made = recorded(float(seconds), burst_s=burst_s)
     error = made.recording.rate_hz / 1040 - 1
-    record_property("worst error of the rate of lines after 60 s, ppm", round(abs(error) * 1e6, 1))
-    assert abs(error) < 1e-4
-    assert abs(error) * 1040 <= made.recording.rate_uncertainty_hz < 1e-4 * 1040
+    record_property(f"worst error of the rate of lines after {seconds} s, ppm", round(abs(error) * 1e6, 1))
+    bound = 1e-4 * 60 / seconds
+    assert abs(error) < bound
+    assert abs(error) * 1040 <= made.recording.rate_uncertainty_hz < bound * 1040
     assert bool(missing(made)) == bool(
         made.recording.gaps
     )  # a host that stood still for a second loses lines, and says so
