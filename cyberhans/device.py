@@ -167,7 +167,7 @@ class Device:
         return Baseline.unpack(self.request(Request.REBASELINE, Rebaseline(token, windows, 0).pack()))
 
     def memory(self) -> Memory:
-        """Bytes of its work memory and of its stack, and how deep that has been. Raises Refused: firmware before 0x10."""
+        """Bytes of its work memory and of its stack, and how deep that has been. Raises Refused: older firmware."""
         return Memory.unpack(self.request(Request.MEMORY))
 
     def replay(

@@ -2,8 +2,8 @@
  * The stack that the linker reserves. Thread mode and interrupts share it, so the mark is that of both; the start-up
  * paints all of it before it puts anything there.
  */
-#include "../../app/paint.h"
 #include "../../app/port.h"
+#include "../paint.h"
 
 extern const uint32_t __stack_start[], __stack_top[]; /* of sections.ld */
 

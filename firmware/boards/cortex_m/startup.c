@@ -1,6 +1,6 @@
 /* From reset to main(): the core's vectors, the floating-point unit, variables; and sleep. */
-#include "../../app/paint.h"
 #include "../../app/port.h"
+#include "../paint.h"
 #include "cortex_m.h"
 
 /* From sections.ld: addresses, and two numbers that stand as the addresses of their symbols. */

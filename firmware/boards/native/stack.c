@@ -2,8 +2,8 @@
  * How deep this process's stack has been, the C library's part of it included: below port_init's frame, and to DEPTH
  * bytes. The operating system gives more than that, and promises no number.
  */
+#include "../paint.h"
 #include "native.h"
-#include "paint.h"
 #include "port.h"
 
 #define DEPTH 65536u

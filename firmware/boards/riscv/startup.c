@@ -1,6 +1,6 @@
 /* From reset to main(), traps, and sleep. */
-#include "../../app/paint.h"
 #include "../../app/port.h"
+#include "../paint.h"
 #include "riscv.h"
 
 /* From sections.ld: addresses, and numbers that stand as the addresses of their symbols. */

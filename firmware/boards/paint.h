@@ -1,5 +1,5 @@
 /*
- * How deep a stack has been. Its memory is painted before it is used; what has kept its paint, counted from the far end,
+ * How deep a stack has been, for port_stack(). Its memory is painted before it is used; what has kept its paint, counted from the far end,
  * was never reached. A word that was taken and never written counts as not reached, if nothing deeper was.
  */
 #ifndef PAINT_H_
