@@ -34,7 +34,9 @@ static volatile uint32_t place;
 static __attribute__((noinline)) void dig(void)
 {{
     volatile uint32_t room[{words}];
-    room[place] = 1;
+    for (uint32_t i = 0; i < {words}; i++) {{
+        room[i] = 1;
+    }}
     place = room[place] - 1;
 }}
 
