@@ -25,6 +25,7 @@ from cyberhans.messages import (
     Baseline,
     Event,
     Info,
+    Memory,
     Option,
     Rebaseline,
     Request,
@@ -164,6 +165,10 @@ class Device:
         """
         token = token if token is not None else secrets.randbelow(2**32 - 1) + 1
         return Baseline.unpack(self.request(Request.REBASELINE, Rebaseline(token, windows, 0).pack()))
+
+    def memory(self) -> Memory:
+        """Bytes of its work memory and of its stack, and how deep that has been. Raises Refused: older firmware."""
+        return Memory.unpack(self.request(Request.MEMORY))
 
     def replay(
         self, windows: NDArray[np.int16], options: Option = Option.FEATURES, credits: int | None = None

@@ -31,6 +31,7 @@ class Request(enum.IntEnum):
     VERDICTS = 0x0C
     REBASELINE = 0x0E
     BASELINE = 0x0F
+    MEMORY = 0x10
 
 
 class Event(enum.IntEnum):
@@ -267,6 +268,15 @@ class Baseline(Message):
 
 
 @dataclass(frozen=True)
+class Memory(Message):
+    """Reply to MEMORY."""
+
+    work_bytes: U32  # that the core works in, or a capture's ring
+    stack_bytes: U32  # reserved for the stack; 0 where an operating system gives it
+    stack_used: U32  # the deepest since power-on, or reset; 0 where it is not known
+
+
+@dataclass(frozen=True)
 class Nak(Message):
     """Refusal of a request, with its sequence number."""
 
@@ -318,7 +328,7 @@ class Costs(Message):
 
 MESSAGES: tuple[type[Message], ...] = (
     Info, Start, Taken, Samples, Trace, Traced, Replayed, Sensor, Capture, Credit, Capturing, Data, Verdicts,
-    Rebaseline, Baseline, Nak, Verdict, Features, Costs,
+    Rebaseline, Baseline, Memory, Nak, Verdict, Features, Costs,
 )  # fmt: skip
 
 

@@ -184,7 +184,7 @@ def test_no_board_names_another() -> None:
     """Each may name what several share: bare, and the folders before the last in a row of boards.toml."""
     boards = firmware_dir() / "boards"
     shared = {"bare"} | {folder for row in rows() for folder in row.folders[:-1]}
-    names = {folder.name for folder in boards.iterdir()} - shared
+    names = {folder.name for folder in boards.iterdir() if folder.is_dir()} - shared
     for name in names | shared:
         others = names - {name}
         crossed = [(file, header) for file, header in included(boards / name) if others & set(Path(header).parts)]

@@ -236,6 +236,14 @@ static void answer_rebaseline(const struct link_packet *packet)
     answer_baseline(packet, stream_state()->mode == MODE_CAPTURE ? HANS_OK : stream_rebaseline(&wanted));
 }
 
+static void answer_memory(const struct link_packet *packet)
+{
+    struct message_memory told = {.work_bytes = (uint32_t)stream_work_size()};
+
+    port_stack(&told.stack_bytes, &told.stack_used);
+    answer_reply(packet, &told, sizeof told);
+}
+
 void answer(const struct link_packet *packet)
 {
     switch (packet->type) {
@@ -268,6 +276,9 @@ void answer(const struct link_packet *packet)
         break;
     case REQUEST_BASELINE:
         answer_baseline(packet, HANS_OK);
+        break;
+    case REQUEST_MEMORY:
+        answer_memory(packet);
         break;
     case REQUEST_SENSOR:
         answer_sensor(packet);

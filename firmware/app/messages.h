@@ -25,6 +25,7 @@ enum request {
     REQUEST_VERDICTS = 0x0C,
     REQUEST_REBASELINE = 0x0E,
     REQUEST_BASELINE = 0x0F,
+    REQUEST_MEMORY = 0x10,
 };
 enum event {
     EVENT_VERDICT = 0xC0,
@@ -216,6 +217,13 @@ struct message_baseline {
     uint16_t reserved;
 };
 typedef char message_baseline_size[sizeof(struct message_baseline) == 20 ? 1 : -1];
+
+struct message_memory {
+    uint32_t work_bytes;
+    uint32_t stack_bytes;
+    uint32_t stack_used;
+};
+typedef char message_memory_size[sizeof(struct message_memory) == 12 ? 1 : -1];
 
 struct message_nak {
     uint8_t request;

@@ -44,6 +44,10 @@ uint32_t port_ticks(void);
 /* The board's unique number as 16 hexadecimal digits and a NUL. */
 void port_serial(char text[17]);
 
+/* Bytes reserved for the stack, 0 where an operating system gives it; and the deepest it has been since power-on, with
+ * the interrupts on top of it, 0 where that is not known (boards/paint.h). */
+void port_stack(uint32_t *bytes, uint32_t *used);
+
 /* A file of the host, where a debugger or emulator offers one (semihosting): a handle >= 0, or -1 where there is none.
  * Safe on a board without a debugger. */
 int port_file_open(const char *path);

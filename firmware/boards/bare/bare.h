@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For the start-up's assembly: the number that a macro stands for. */
+#define TEXT(macro) TEXT_OF(macro)
+#define TEXT_OF(text) #text
+
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
 
 /* The receive ring: filled by the board's interrupt, emptied by port_read(). */

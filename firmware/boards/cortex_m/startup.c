@@ -1,5 +1,6 @@
 /* From reset to main(): the core's vectors, the floating-point unit, variables; and sleep. */
 #include "../../app/port.h"
+#include "../paint.h"
 #include "cortex_m.h"
 
 /* From sections.ld: addresses, and two numbers that stand as the addresses of their symbols. */
@@ -46,7 +47,13 @@ __attribute__((naked, noreturn)) void Reset_Handler(void)
                    "dsb\n\t"
                    "isb\n\t");
 #endif
-    __asm volatile("bl cortex_m_start");
+    __asm volatile("ldr r0, =__stack_start\n\t" /* paint the stack, on which nothing lies yet */
+                   "ldr r1, =" TEXT(PAINT) "\n\t"
+                   "mov r2, sp\n\t"
+                   "1: stmia r0!, {r1}\n\t"
+                   "cmp r0, r2\n\t"
+                   "blo 1b\n\t"
+                   "bl cortex_m_start");
 }
 
 /* Armv8.1-M: CCR bit 19, LOB, lets the loops that the compiler writes with LE run without a branch each round. */

@@ -27,6 +27,9 @@ void arguments_read(void);
 
 const struct arguments *arguments(void);
 
+/* Begin to watch how deep the stack gets, below the caller's frame. */
+void stack_paint(void);
+
 /* End the process with one line, "firmware: what: why". */
 void give_up(int code, const char *what, const char *why);
 

@@ -22,6 +22,7 @@ static FILE *files[FILES];
 
 void port_init(void)
 {
+    stack_paint();
     arguments_read();
     source_open();
     terminal_open();

@@ -1,5 +1,6 @@
 /* From reset to main(), traps, and sleep. */
 #include "../../app/port.h"
+#include "../paint.h"
 #include "riscv.h"
 
 /* From sections.ld: addresses, and numbers that stand as the addresses of their symbols. */
@@ -35,6 +36,11 @@ __attribute__((naked, noreturn)) void Reset_Handler(void)
                    "csrs mstatus, t0\n\t"
                    "csrw fcsr, zero\n\t"
 #endif
+                   "la t0, __stack_start\n\t" /* paint the stack, on which nothing lies yet */
+                   "li t1, " TEXT(PAINT) "\n\t"
+                   "1: sw t1, 0(t0)\n\t"
+                   "addi t0, t0, 4\n\t"
+                   "bltu t0, sp, 1b\n\t"
                    "j riscv_start");
 }
 
