@@ -21,7 +21,7 @@ LAYERS = tuple(layer.split() for layer in (
     "cli printing",
     "search",
     "demo bench bench_summary beside states life soak",
-    "contamination suspects train verify rebaseline evaluate capture lines",
+    "contamination suspects train verify rebaseline replay evaluate capture lines",
     "flash blank build footprint stack machine_code libraries hex_file",
     "emit amalgamation model_source truth emit_whitening",
     "device delivery identity exchange judgement difference line player emulator ports probe",
