@@ -35,16 +35,15 @@ class Line:
         self._arrived: deque[Packet] = deque()
         self._port = self._open(url, baud)
         self._log = log
-        if log:
-            log.event("opened", device=self.name)
+        self._note("opened", device=self.name)
         self._selectable = selectable(self._port)
         if not self._selectable:
             self._port.timeout, self._port.write_timeout = POLL_SECONDS, patience
         self.write(b"\0")  # ends whatever an earlier host left unfinished
 
     def close(self) -> None:
-        if self._log and self._port.is_open:
-            self._log.event("closed")
+        if self._port.is_open:
+            self._note("closed")
         self._port.close()
 
     def write(self, data: bytes) -> None:
@@ -94,10 +93,15 @@ class Line:
         except (serial.SerialException, OSError) as error:
             raise self._vanished(error) from None
         if not data and self.emulator and self.emulator.ended():
+            self._note("vanished")
             raise CyberHansError(f"{self.name}: {self.emulator.ended()}; start it again")
         if self._log and data:
             self._log.received(data)
         return data
+
+    def _note(self, event: str, **details: str) -> None:
+        if self._log:
+            self._log.event(event, **details)
 
     def _open(self, url: str, baud: int) -> serial.SerialBase:
         """A native image's pty may need a moment until it is there."""
@@ -115,8 +119,7 @@ class Line:
 
     def _vanished(self, error: Exception) -> CyberHansError:
         ended = self.emulator.ended(EXIT_SECONDS) if self.emulator else None
-        if self._log:
-            self._log.event("vanished")
+        self._note("vanished")
         return CyberHansError(f"{self.name}: the device went away ({ended or _reason(error)}); plug it in and repeat")
 
 

@@ -15,6 +15,7 @@ from cyberhans.protocol import Packet
 from cyberhans.replay.step import Step, answers
 
 IDENTITY = ("arithmetic", "interface", "spec", "model", "detector", *SHAPE, "flags", "status")  # of INFO
+OF_PORT = ("opened", "closed", "vanished")  # which befall a port; all else befalls the device
 
 
 class OnDevice:
@@ -39,6 +40,8 @@ class OnDevice:
         Raises CyberHansError: none in time, a longer packet than it takes, another detector than the log's device had.
         """
         request, events = step.request, list[Packet]()
+        if step.happening and step.happening.name not in OF_PORT:
+            self._device.run()  # so a device begins
         if request is None:
             return None, events
         if step.answer and step.answer.type == Request.INFO | REPLY:

@@ -84,8 +84,8 @@ class Comparison:
 
     def take(self, step: Step) -> None:
         """Raises CyberHansError as the player does."""
-        if step.doubt and step.request and step.request.type in OF_A_STREAM and self._start is not None:
-            self._forget("REBASELINE among lost packets")
+        if self._start is not None and step.doubt and not self._tally.clean and _matters(step):
+            self._forget("packets were lost around what changes them")
         answer, events = (None, list[Packet]()) if self._leaves_out(step) else self._player.take(step)
         for line, event in step.events:
             self._add(self._logged, self._played, line, event)
@@ -166,6 +166,11 @@ class Comparison:
         for mismatch in found:
             if self.first is None or mismatch.line < self.first.line:
                 self.first = mismatch
+
+
+def _matters(step: Step) -> bool:
+    """Whether what comes after it depends on the samples before it."""
+    return step.request is not None and step.request.type in (Request.SAMPLES, Request.REBASELINE)
 
 
 def window_of(event: Packet) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cyberhans.alarm import Outcome, State
 from cyberhans.core import Core
@@ -26,11 +27,14 @@ from cyberhans.messages import (
     Request,
     Samples,
     Start,
+    Taken,
     Verdict,
 )
 from cyberhans.protocol import Packet
 from cyberhans.replay.step import Step
 from cyberhans.watch import Watched
+
+NO_NUMBER, NO_ALARM = -1, -7  # the core's reasons: of windows to gather; nothing to undo, or no alarm logic
 
 
 class OnHost:
@@ -50,26 +54,22 @@ class OnHost:
 
         Raises CyberHansError where the log's device held another detector.
         """
-        request = step.request
-        if request is None or step.refused:
+        request, stream = step.request, self._stream
+        if request is None:
             return None, []
-        if request.type == Request.INFO and step.answer:
+        if request.type == Request.INFO and step.answer and not step.refused:
             require_detector(f"{self._log}: its device", Info.unpack(step.answer.body), self._detector)
             self._known = True
-        elif request.type == Request.START:
+        elif request.type == Request.START and not step.refused:
             self._stream = self._begun(request)
-        elif request.type == Request.SAMPLES and self._stream:
-            return None, self._stream.take(request)
-        elif request.type in (Request.REBASELINE, Request.BASELINE) and self._stream:
-            return self._baseline(self._stream, request), []
+            return self._stream.taken(request), []
+        elif request.type == Request.SAMPLES and stream:
+            return stream.take(request)
+        elif request.type in (Request.REBASELINE, Request.BASELINE) and stream:
+            return stream.baseline(request), []
+        elif request.type in (Request.RUN, Request.CAPTURE) and not step.refused:
+            self._stream = None
         return None, []
-
-    def _baseline(self, stream: Foretold, request: Packet) -> Packet:
-        """A device that grants what the host refuses differs."""
-        try:
-            return stream.baseline(request)
-        except CyberHansError:
-            return Packet(NAK, request.seq, Nak(request.type, Refusal.BASELINE, 0, 0).pack())
 
     def _begun(self, request: Packet) -> Foretold:
         if not self._known:
@@ -85,14 +85,29 @@ class Foretold:
     def __init__(self, detector: Detector, core: Core, start: Start) -> None:
         self._detector, self._spec, self._watch = detector, detector.spec, core.watch()
         self._number, self._options = start.window, Option(start.options & 3)
+        self._next = start.window * self._spec.hop % 2**32
         self._samples = np.zeros((0, self._spec.channels), INT16)  # from the next window's first one on
         self._skip = 0  # sample frames that still belong to the last window's hop
         self._token, self._state = 0, int(State.NORMAL)
 
-    def take(self, request: Packet) -> list[Packet]:
-        """The events that these samples cause."""
-        tail, channels = Samples.unpack(request.body).tail, self._spec.channels
-        new = np.frombuffer(tail, INT16, len(tail) // (2 * channels) * channels).reshape(-1, channels)
+    def taken(self, request: Packet) -> Packet:
+        """The reply to START and SAMPLES."""
+        return Packet(request.type | REPLY, request.seq, Taken(self._next, 0, 0, 0).pack())
+
+    def take(self, request: Packet) -> tuple[Packet, list[Packet]]:
+        """The answer to SAMPLES, and the events that these cause."""
+        frame = 2 * self._spec.channels
+        if len(request.body) < 4 or (len(request.body) - 4) % frame:
+            return _nak(request, Refusal.LENGTH, 0), []
+        samples = Samples.unpack(request.body)
+        if samples.index != self._next:
+            return _nak(request, Refusal.INDEX, (self._next + 2**31) % 2**32 - 2**31), []
+        self._next = (self._next + len(samples.tail) // frame) % 2**32
+        events = self._judge(np.frombuffer(samples.tail, INT16).reshape(-1, self._spec.channels))
+        return self.taken(request), events
+
+    def _judge(self, new: NDArray[np.int16]) -> list[Packet]:
+        """int16 sample frames (n, channels), the next."""
         skipped = min(self._skip, len(new))
         self._skip -= skipped
         self._samples = np.concatenate((self._samples, new[skipped:]))
@@ -105,19 +120,31 @@ class Foretold:
         return events
 
     def baseline(self, request: Packet) -> Packet:
-        """The reply to REBASELINE or BASELINE, once all windows before have been judged."""
+        """The answer to REBASELINE or BASELINE, once all windows before have been judged."""
+        alarm = self._detector.alarm
+        if alarm is None:
+            return _nak(request, Refusal.BASELINE, NO_ALARM)
         if request.type == Request.REBASELINE:
             wanted = Rebaseline.unpack(request.body)
-            if wanted.token != self._token:
-                self._rebaseline(wanted.windows)
+            try:
+                if wanted.token != self._token:
+                    self._rebaseline(wanted.windows)
+            except CyberHansError:
+                return _nak(request, Refusal.BASELINE, NO_ALARM if wanted.windows == UNDO else NO_NUMBER)
             self._token = wanted.token
         told = self._watch.baseline()
-        alarm = self._detector.alarm
-        body = Baseline(
-            self._token, told.revision, told.gathered, told.wanted, told.change, alarm.reach if alarm else 0,
-            told.outcome, self._state, 0,
-        ).pack()  # fmt: skip
-        return Packet(request.type | REPLY, request.seq, body)
+        answer = Baseline(
+            self._token,
+            told.revision,
+            told.gathered,
+            told.wanted,
+            told.change,
+            alarm.reach,
+            told.outcome,
+            self._state,
+            0,
+        )
+        return Packet(request.type | REPLY, request.seq, answer.pack())
 
     def _rebaseline(self, windows: int) -> None:
         if windows not in (UNDO, STOP):
@@ -139,3 +166,7 @@ class Foretold:
             values = judged.features[0].astype(INT16)
             events.append(Packet(Event.FEATURES, 0, Features(number, 0, len(values), tail=values.tobytes()).pack()))
         return events
+
+
+def _nak(request: Packet, code: Refusal, detail: int) -> Packet:
+    return Packet(NAK, request.seq, Nak(request.type, code, 0, detail).pack())

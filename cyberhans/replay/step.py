@@ -21,7 +21,7 @@ class Step:
     answer     None: the log has none, yet the device took the request
     events     that came since the answer before
     happening  in place of all that
-    doubt      whether samples that were sent before may have been taken before or after it, or never
+    doubt      whether it is unknown which of the samples the device had taken before it
     """
 
     line: int
@@ -71,14 +71,24 @@ class Steps:
     def _answered(self, answer: Packet) -> Iterator[Step]:
         place = next((i for i, (_, request) in enumerate(self._waiting) if answers(answer, request)), None)
         if place is None:
-            return  # it came twice
+            self._tally.twice += 1
+            return
         line, request = self._waiting.pop(place)
-        taken = self._taken(self._waiting[:place], _index(request, answer))
+        taken, doubt = self._before(request, answer, line)
         self._waiting = [pair for pair in self._waiting if pair not in taken]
-        doubt = any(packet.type == Request.SAMPLES for _, packet in self._waiting[: place - len(taken)])
         self._learn(request, answer)
         yield from (Step(number, packet) for number, packet in taken)
         yield Step(line, request, answer, self._come(), doubt=doubt)
+
+    def _before(self, request: Packet, answer: Packet, line: int) -> tuple[list[Line], bool]:
+        """The samples without an answer that were taken before that request, and whether that is in doubt."""
+        if request.type != Request.SAMPLES:
+            return [], any(packet.type == Request.SAMPLES and sent < line for sent, packet in self._waiting)
+        index = _index(request, answer)
+        if index is None or index == self._expected:
+            return [], False
+        taken, expected = self._taken(index)
+        return (taken, False) if expected == index else ([], True)
 
     def _come(self) -> tuple[Line, ...]:
         events, self._events = tuple(self._events), []
@@ -88,7 +98,7 @@ class Steps:
         """Nothing more is answered. Verdicts may tell that samples were taken."""
         events = self._come()
         if any(packet.type == Event.VERDICT for _, packet in events):
-            taken = self._taken(self._waiting, None)
+            taken, _ = self._taken(None)
             yield from (Step(number, packet) for number, packet in taken)
         self._tally.unanswered += len(self._waiting)
         self._tally.ended_early |= bool(self._waiting)
@@ -96,22 +106,23 @@ class Steps:
         if events:
             yield Step(events[0][0], events=events)
 
-    def _taken(self, unanswered: list[Line], index: int | None) -> list[Line]:
-        """Those SAMPLES, in turn, that bring the device to sample index `index`; None: as far as they go."""
-        found: list[Line] = []
+    def _taken(self, index: int | None) -> tuple[list[Line], int | None]:
+        """Those SAMPLES without an answer that, one after the other, bring the device to sample index `index`, or as
+        far as they go; and how far that is."""
+        found, at = list[Line](), self._expected
         info = self._tally.info
-        if info is None or not info.channels or (index is None and not unanswered):
-            return found
-        for line, packet in unanswered:
-            whole = packet.type == Request.SAMPLES and len(packet.body) >= 4
-            if whole and self._expected != index and Samples.unpack(packet.body).index == self._expected:
-                found.append((line, packet))
-                self._expected = (self._expected + (len(packet.body) - 4) // (2 * info.channels)) % 2**32
-        return found
+        waiting = {_start(packet): (line, packet) for line, packet in reversed(self._waiting)}
+        while info and info.channels and at is not None and at != index and at in waiting:
+            line, packet = waiting.pop(at)
+            found.append((line, packet))
+            at = (at + (len(packet.body) - 4) // (2 * info.channels)) % 2**32
+        return found, at
 
     def _learn(self, request: Packet, answer: Packet) -> None:
         if answer.type == Request.INFO | REPLY:
             self._tally.info = Info.unpack(answer.body)
+        elif answer.type in (Request.RUN | REPLY, Request.CAPTURE | REPLY):
+            self._expected = None
         elif answer.type in (Request.START | REPLY, Request.SAMPLES | REPLY):
             self._expected = Taken.unpack(answer.body).next
         elif answer.type == NAK and (index := _index(request, answer)) is not None:
@@ -134,4 +145,10 @@ def _index(request: Packet, answer: Packet) -> int | None:
     if answer.type == NAK:
         nak = Nak.unpack(answer.body)
         return nak.detail % 2**32 if nak.code == Refusal.INDEX else None
-    return Samples.unpack(request.body).index
+    return _start(request)
+
+
+def _start(packet: Packet) -> int | None:
+    """The sample index of SAMPLES."""
+    samples = packet.type == Request.SAMPLES and len(packet.body) >= 4
+    return Samples.unpack(packet.body).index if samples else None

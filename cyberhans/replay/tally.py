@@ -18,11 +18,12 @@ class Tally:
     late     events that came again, or after later ones: they are left out
     broken   by their sender: what was no packet
     unanswered   requests; ended_early: whether some were when the log, or what a port has seen, ended
+    twice        answers to what was answered before, or never asked
     """
 
     def __init__(self, log: Log) -> None:
         self.log = log
-        self.packets = self.lost = self.late = self.unanswered = 0
+        self.packets = self.lost = self.late = self.unanswered = self.twice = 0
         self.ended_early = False
         self.broken: Counter[str] = Counter()
         self.info: Info | None = None  # the last that the log's device told
@@ -32,6 +33,11 @@ class Tally:
     def whole(self) -> bool:
         """Whether all that the log's device sent so far is in the log."""
         return not (self.lost or self.late or self.broken[DEVICE] or self.ended_early)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing at all has happened to the log's packets on their way."""
+        return self.whole and not (self.broken or self.unanswered or self.twice)
 
     def counts(self, entry: Entry) -> bool:
         """Whether it is a packet that is neither broken nor a late event."""
