@@ -17,6 +17,7 @@ from cyberhans.protocol import Broken, Decoder, Packet
 KIND, VERSION = "cyberhans packets", 1
 HOST, DEVICE = "host", "device"
 BROKEN_BYTES = 256  # written, of what is no packet
+LINE_BYTES = 1 << 20  # that a line may have, far more than one of a log ever has
 OWN = ("log", "version", "started")  # of the header
 NAMES = {
     **{int(kind): kind.name for kind in Request},
@@ -138,7 +139,8 @@ class Log:
     def __iter__(self) -> Iterator[Entry]:
         """Raises CyberHansError at a line that is damaged."""
         for number, line in _lines(self.path):
-            if number > 1 and line.endswith(b"\n"):
+            cut = not line.endswith(b"\n") and len(line) < LINE_BYTES
+            if number > 1 and not cut:
                 yield _entry(self.path, number, line)
 
 
@@ -147,7 +149,7 @@ def read_log(path: Path) -> Log:
     _, line = next(_lines(path), (1, b""))
     try:
         header = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("log") != KIND:
         raise CyberHansError(f"{path}: is no packet log: its first line is not one's; give one that --hil-log-dir or "
@@ -162,7 +164,7 @@ def read_log(path: Path) -> Log:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with path.open("rb") as file:
-            yield from enumerate(file, 1)
+            yield from enumerate(iter(lambda: file.readline(LINE_BYTES), b""), 1)
     except OSError as error:
         raise CyberHansError(f"{path}: cannot be read: {error.strerror}; check its name") from None
 
@@ -177,7 +179,7 @@ def _entry(path: Path, number: int, line: bytes) -> Entry:
     try:
         row = json.loads(line)
         return Entry(number, float(row["t"]), *_what(row))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         why = f"lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise CyberHansError(f"{path}: line {number} is damaged ({why}); copy the log again, or cut it before that "
                              "line") from None  # fmt: skip

@@ -346,6 +346,50 @@ def test_samples_whose_reply_was_lost_count_and_those_that_were_lost_do_not(tmp_
         assert outcome.equal and outcome.windows >= WINDOWS, outcome
 
 
+def test_a_log_whose_bodies_are_anything_never_breaks_a_replay(tmp_path: Path) -> None:
+    """Lines are moved, doubled and dropped too. It ends with an outcome or with one line."""
+    lines, draw, outcomes = rows(verified())[:120], random.Random(1), set[str]()
+    for _ in range(150):
+        made = [dict(row) for row in lines]
+        for _ in range(draw.randrange(1, 4)):
+            row = draw.choice(made[1:])
+            body = bytearray.fromhex(row.get("body", ""))
+            change = draw.choice(("flip", "shorten", "type", "seq", "move", "double"))
+            if change == "flip" and body:
+                body[draw.randrange(len(body))] ^= 1 << draw.randrange(8)
+            if change == "shorten":
+                body = body[: draw.randrange(len(body) + 1)]
+            if "body" in row:
+                row["body"] = body.hex()
+                row["type"] = draw.choice(lines[2:])["type"] if change == "type" else row["type"]
+                row["seq"] = (row["seq"] + (change == "seq")) % 256
+            if change in ("move", "double"):
+                made.insert(draw.randrange(1, len(made)), dict(row))
+            if change == "move":
+                made.remove(row)
+        try:
+            outcome = replay(rewritten(tmp_path / "log", made), detector=small_image()[0])
+            outcomes.add("equal" if outcome.equal else "differs")
+        except CyberHansError as error:
+            assert "\n" not in str(error)
+            outcomes.add("refused")
+    assert outcomes == {"equal", "differs", "refused"}
+
+
+def test_a_stream_whose_windows_lie_apart(tmp_path: Path) -> None:
+    """hop > window: what lies between is skipped; and its settings change nothing in what a window is."""
+    spec = changed(small_spec(), hop=1500)
+    detector = small_detector(tmp_path / "detector", spec)
+    image = build(tmp_path / "detector", "native", tmp_path / "build").image
+    with PacketLog(tmp_path / "log") as log, open_device("board:native", image=image, log=log) as device:
+        assert verify(detector, noise(spec, 5), device).equal
+    for outcome in (
+        replay(tmp_path / "log", detector=detector),
+        replay_on("board:native", tmp_path / "log", image=image),
+    ):
+        assert outcome.equal and outcome.windows == 6, outcome
+
+
 # --- what cannot be compared
 
 

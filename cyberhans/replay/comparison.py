@@ -12,6 +12,7 @@ from cyberhans.protocol import Packet
 from cyberhans.replay.mismatch import Mismatch, absent, mismatches
 from cyberhans.replay.step import Step
 from cyberhans.replay.tally import Tally
+from cyberhans.wire import form_of
 
 # What a device says to these depends on when it is asked, or on the board: its sensor, its clock, its memory (0x10).
 LIVE = (Request.SENSOR, Request.CAPTURE, Request.CREDIT, Request.VERDICTS, 0x10)
@@ -42,7 +43,7 @@ class Events:
 
     def add(self, line: int, event: Packet) -> Key | None:
         """The key under which it waits, if it is whole and of a window."""
-        if event.type == Event.FEATURES:
+        if event.type == Event.FEATURES and len(event.body) >= form_of(Features).struct.size:
             whole = self._joined(Features.unpack(event.body))
             if whole is None:
                 return None

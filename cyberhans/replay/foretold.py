@@ -33,6 +33,7 @@ from cyberhans.messages import (
 from cyberhans.protocol import Packet
 from cyberhans.replay.step import Step
 from cyberhans.watch import Watched
+from cyberhans.wire import form_of
 
 NO_NUMBER, NO_ALARM = -1, -7  # the core's reasons: of windows to gather; nothing to undo, or no alarm logic
 
@@ -122,6 +123,8 @@ class Foretold:
     def baseline(self, request: Packet) -> Packet:
         """The answer to REBASELINE or BASELINE, once all windows before have been judged."""
         alarm = self._detector.alarm
+        if request.type == Request.REBASELINE and len(request.body) < form_of(Rebaseline).struct.size:
+            return _nak(request, Refusal.LENGTH, 0)
         if alarm is None:
             return _nak(request, Refusal.BASELINE, NO_ALARM)
         if request.type == Request.REBASELINE:

@@ -9,7 +9,9 @@ from cyberhans.exchange import FIRST_EVENT
 from cyberhans.messages import NAK, REPLY, Event, Info, Nak, Refusal, Request, Samples, Taken
 from cyberhans.packet_log import HOST, Happening, Log
 from cyberhans.protocol import Packet
+from cyberhans.replay.mismatch import FORMS
 from cyberhans.replay.tally import Tally
+from cyberhans.wire import Message, form_of
 
 Line = tuple[int, Packet]  # with its number in the log
 
@@ -119,6 +121,8 @@ class Steps:
         return found, at
 
     def _learn(self, request: Packet, answer: Packet) -> None:
+        if len(answer.body) < form_of(FORMS.get(answer.type, Message)).struct.size:
+            return  # damaged, though its CRC is sound
         if answer.type == Request.INFO | REPLY:
             self._tally.info = Info.unpack(answer.body)
         elif answer.type in (Request.RUN | REPLY, Request.CAPTURE | REPLY):
