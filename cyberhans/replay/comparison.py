@@ -10,7 +10,7 @@ from cyberhans.messages import Event, Features, Request, Start
 from cyberhans.packet_log import type_name
 from cyberhans.protocol import Packet
 from cyberhans.replay.mismatch import Mismatch, absent, mismatches
-from cyberhans.replay.step import Step
+from cyberhans.replay.step import ENDS, Step
 from cyberhans.replay.tally import Tally
 from cyberhans.wire import form_of
 
@@ -18,6 +18,7 @@ from cyberhans.wire import form_of
 LIVE = (Request.SENSOR, Request.CAPTURE, Request.CREDIT, Request.VERDICTS, 0x10)
 OF_A_STREAM = (Request.REBASELINE, Request.BASELINE)  # else of run mode, whose baseline is nobody else's
 OF_NO_START = "run mode"
+FOREIGN = 2**30  # windows further on than any stream goes: those of run mode are (SPEC.md section 10.2)
 Key = tuple[int, int]  # type and window
 Line = tuple[int, Packet]
 
@@ -80,12 +81,14 @@ class Comparison:
         self.not_comparable: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self._start: int | None = None  # number of the stream's first window
+        self._refused = False  # whether samples were, as they are where some were lost
         self._unknown = ""  # why the stream's windows are not comparable
         self._logged, self._played = Events(), Events()
 
     def take(self, step: Step) -> None:
         """Raises CyberHansError as the player does."""
-        if self._start is not None and step.doubt and not self._tally.clean and _matters(step):
+        lossy = self._refused or not self._tally.clean
+        if self._start is not None and step.doubt and lossy and _matters(step):
             self._forget("packets were lost around what changes them")
         answer, events = (None, list[Packet]()) if self._leaves_out(step) else self._player.take(step)
         for line, event in step.events:
@@ -138,7 +141,7 @@ class Comparison:
         """An event of a capture, and COSTS, are compared by nobody."""
         if event.type not in (Event.VERDICT, Event.FEATURES) or self._start is None:
             return OF_NO_START
-        if len(event.body) < 4 or self._place(window_of(event)) >= 2**31:
+        if len(event.body) < 4 or self._place(window_of(event)) >= FOREIGN:
             return "another stream"
         return self._unknown or None
 
@@ -147,8 +150,9 @@ class Comparison:
 
     def _go_on(self, step: Step) -> None:
         """What the next step meets."""
+        self._refused |= step.refused and _matters(step)
         kind = step.request.type if step.request else None
-        if step.happening or (kind in (Request.RUN, Request.START, Request.CAPTURE) and not step.refused):
+        if step.happening or (kind in ENDS and not step.refused):
             self.end()
             self._start, self._unknown = None, ""
         if kind == Request.START and not step.refused and step.request:

@@ -14,6 +14,7 @@ from cyberhans.replay.tally import Tally
 from cyberhans.wire import Message, form_of
 
 Line = tuple[int, Packet]  # with its number in the log
+ENDS = (Request.START, Request.RUN, Request.CAPTURE)  # a stream
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Steps:
         self._waiting: list[Line] = []
         self._events: list[Line] = []
         self._expected: int | None = None  # sample index
+        self._assumed: set[bytes] = set()  # bodies of the stream's SAMPLES that were taken, though none said so
 
     def __iter__(self) -> Iterator[Step]:
         for entry in self._log:
@@ -76,21 +78,23 @@ class Steps:
             self._tally.twice += 1
             return
         line, request = self._waiting.pop(place)
+        if answer.type == Request.SAMPLES | REPLY and request.body in self._assumed:
+            self._tally.twice += 1  # the same samples have been counted already: its answer comes late
+            return
         taken, doubt = self._before(request, answer, line)
-        self._waiting = [pair for pair in self._waiting if pair not in taken]
         self._learn(request, answer)
-        yield from (Step(number, packet) for number, packet in taken)
+        yield from taken
         yield Step(line, request, answer, self._come(), doubt=doubt)
 
-    def _before(self, request: Packet, answer: Packet, line: int) -> tuple[list[Line], bool]:
+    def _before(self, request: Packet, answer: Packet, line: int) -> tuple[list[Step], bool]:
         """The samples without an answer that were taken before that request, and whether that is in doubt."""
+        if request.type in ENDS:
+            return self._taken(self._judged()), False
         if request.type != Request.SAMPLES:
             return [], any(packet.type == Request.SAMPLES and sent < line for sent, packet in self._waiting)
         index = _index(request, answer)
-        if index is None or index == self._expected:
-            return [], False
-        taken, expected = self._taken(index)
-        return (taken, False) if expected == index else ([], True)
+        taken = self._taken(index)
+        return taken, index is not None and self._expected != index
 
     def _come(self) -> tuple[Line, ...]:
         events, self._events = tuple(self._events), []
@@ -98,27 +102,39 @@ class Steps:
 
     def _end(self) -> Iterator[Step]:
         """Nothing more is answered. Verdicts may tell that samples were taken."""
+        taken = self._taken(self._judged())
         events = self._come()
-        if any(packet.type == Event.VERDICT for _, packet in events):
-            taken, _ = self._taken(None)
-            yield from (Step(number, packet) for number, packet in taken)
+        yield from taken
         self._tally.unanswered += len(self._waiting)
         self._tally.ended_early |= bool(self._waiting)
         self._waiting, self._expected = [], None
+        self._assumed.clear()
         if events:
             yield Step(events[0][0], events=events)
 
-    def _taken(self, index: int | None) -> tuple[list[Line], int | None]:
-        """Those SAMPLES without an answer that, one after the other, bring the device to sample index `index`, or as
-        far as they go; and how far that is."""
-        found, at = list[Line](), self._expected
+    def _judged(self) -> int | None:
+        """The sample index that the device must have reached for the last window of which events wait."""
         info = self._tally.info
+        windows = [packet for _, packet in self._events if packet.type in (Event.VERDICT, Event.FEATURES)]
+        if info is None or not windows:
+            return None
+        return (int.from_bytes(windows[-1].body[:4], "little") * info.hop + info.window) % 2**32
+
+    def _taken(self, index: int | None) -> list[Step]:
+        """Those SAMPLES without an answer that, one after the other, bring the device up to sample index `index`."""
+        found: list[Line] = []
         waiting = {_start(packet): (line, packet) for line, packet in reversed(self._waiting)}
-        while info and info.channels and at is not None and at != index and at in waiting:
-            line, packet = waiting.pop(at)
+        while self._tally.info and self._tally.info.channels and self._is_behind(index) and self._expected in waiting:
+            line, packet = waiting.pop(self._expected)
             found.append((line, packet))
-            at = (at + (len(packet.body) - 4) // (2 * info.channels)) % 2**32
-        return found, at
+            frames = (len(packet.body) - 4) // (2 * self._tally.info.channels)
+            self._expected = ((self._expected or 0) + frames) % 2**32
+        self._waiting = [pair for pair in self._waiting if pair not in found]
+        self._assumed.update(packet.body for _, packet in found)
+        return [Step(line, packet) for line, packet in found]
+
+    def _is_behind(self, index: int | None) -> bool:
+        return index is not None and self._expected is not None and (index - self._expected - 1) % 2**32 < 2**31
 
     def _learn(self, request: Packet, answer: Packet) -> None:
         if len(answer.body) < form_of(FORMS.get(answer.type, Message)).struct.size:
@@ -127,8 +143,11 @@ class Steps:
             self._tally.info = Info.unpack(answer.body)
         elif answer.type in (Request.RUN | REPLY, Request.CAPTURE | REPLY):
             self._expected = None
+            self._assumed.clear()
         elif answer.type in (Request.START | REPLY, Request.SAMPLES | REPLY):
             self._expected = Taken.unpack(answer.body).next
+            if request.type == Request.START:
+                self._assumed.clear()
         elif answer.type == NAK and (index := _index(request, answer)) is not None:
             self._expected = index
 
