@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable
 from dataclasses import replace as changed
 from functools import cache
@@ -25,7 +26,20 @@ from cyberhans.detector import Detector
 from cyberhans.device import Device, open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
-from cyberhans.messages import REPLY, STOP, UNDO, Baseline, Features, Nak, Request, Samples, Start, Taken, Verdict
+from cyberhans.messages import (
+    REPLY,
+    STOP,
+    UNDO,
+    Baseline,
+    Capture,
+    Features,
+    Nak,
+    Request,
+    Samples,
+    Start,
+    Taken,
+    Verdict,
+)
 from cyberhans.packet_log import PacketLog
 from cyberhans.protocol import Packet
 from cyberhans.replay import Replay, replay, replay_on
@@ -376,6 +390,7 @@ def test_a_log_whose_bodies_are_anything_never_breaks_a_replay(tmp_path: Path) -
     assert outcomes == {"equal", "differs", "refused"}
 
 
+@pytest.mark.slow
 def test_a_stream_whose_windows_lie_apart(tmp_path: Path) -> None:
     """hop > window: what lies between is skipped; and its settings change nothing in what a window is."""
     spec = changed(small_spec(), hop=1500)
@@ -412,6 +427,10 @@ def test_run_mode_and_its_baseline_are_left_alone(tmp_path: Path) -> None:
     with PacketLog(tmp_path / "log") as log, open_device("board:native", image=image, log=log) as device:
         device.rebaseline(2, token=3)
         device.last_verdicts()
+        device.request(Request.SENSOR)
+        device.request(Request.CAPTURE, Capture(9, 20_000_000, 2000, 1000, 3, 0, 0).pack())
+        time.sleep(0.2)  # DATA comes
+        device.run()
         list(device.replay(noise(detector.spec, 1)))
         device.leave()
     with open_device("board:native", image=image) as device:
@@ -451,6 +470,7 @@ def test_the_verb_tells_and_exits_by_what_it_finds(tmp_path: Path) -> None:
         assert shown.code == 1 and first["logged"] in shown.out and first["replayed"] in shown.out
 
 
+@pytest.mark.slow
 def test_the_verb_builds_for_a_board(tmp_path: Path) -> None:
     shown = cyberhans("replay", verified(), "--device", "board:native", "--detector", small_image()[0].folder, "--json")
     assert shown.code == 0 and json.loads(shown.out)["against"] == "board:native"
