@@ -18,6 +18,7 @@ from cyberhans.detector import Detector
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.exchange import FIRST_EVENT, Exchange, Lost, Refused, Silent
+from cyberhans.identity import impossible, require_detector
 from cyberhans.judgement import INT16, Gatherer, Judgement, LastVerdicts
 from cyberhans.line import Line
 from cyberhans.messages import (
@@ -35,19 +36,16 @@ from cyberhans.messages import (
     Traced,
     Verdicts,
 )
+from cyberhans.packet_log import PacketLog
 from cyberhans.player import start
 from cyberhans.protocol import Packet
-from cyberhans.spec import ARITHMETIC_VERSION
-from cyberhans.tables import INTERFACE_VERSION
 
 BAUD = 115_200
-SHAPE = ("channels", "features", "window", "hop", "rate_mhz")  # INFO has these fields of a Spec
 VERDICTS_ONLY = Option(0)
 ANSWER_SECONDS = (0.3, 0.7, 2.0, 5.0)  # for INFO, asked again and again: a device may still be starting
 PATIENCE_SECONDS = 20.0  # without a reply or a verdict, while a device reads a file
 PARTING_SECONDS = (0.5, 0.5, 1.0)  # for the reply to RUN at the end
 TRIES = 6  # streams in a row that do not bring the next window
-SMALLEST_BODY = 256  # body_max of SPEC.md section 10.1
 FIRST_WINDOWS = range(2**31, 3 * 2**30)  # run mode counts from 0; 2^30 more fit before 2^32
 Feed = Callable[[int, int], Iterator[Packet]]  # (first window, its number on the link) -> events of a new stream
 __all__ = ["Device", "Refused", "Silent", "open_device", "stream"]
@@ -83,22 +81,7 @@ class Device:
 
     def require(self, detector: Detector) -> None:
         """Raise CyberHansError, naming what differs, unless the device holds exactly this detector."""
-        info, spec = self.info, detector.spec
-        pairs: tuple[tuple[str, int | bytes, int | bytes], ...] = (
-            ("arithmetic", info.arithmetic, ARITHMETIC_VERSION),
-            ("interface", info.interface, INTERFACE_VERSION),
-            ("spec digest", info.spec, spec.digest),
-            ("model digest", info.model, detector.model.digest),
-            ("detector digest", info.detector, detector.digest),
-            *((name, getattr(info, name), getattr(spec, name)) for name in SHAPE),
-            ("flags", info.flags, detector.flags),
-        )
-        for what, found, expected in pairs:
-            if found != expected:
-                raise CyberHansError(f"{self.name} holds another detector: {what} {_short(found)} differs from "
-                                     f"{_short(expected)}; build and flash this detector again")  # fmt: skip
-        if self.info.status != 0:
-            raise CyberHansError(f"{self.name}: its core refuses the detector (error {self.info.status}); build again")
+        require_detector(self.name, self.info, detector)
 
     @property
     def missed_events(self) -> int:
@@ -119,6 +102,10 @@ class Device:
     def arrived(self) -> list[Packet]:
         """The packets that have come by now; never waits."""
         return self._exchange.arrived()
+
+    def take(self, deadline: float) -> Packet | None:
+        """The next packet, late events left out; None when time.monotonic() has passed `deadline` without one."""
+        return self._exchange.take(deadline)
 
     def start(self, options: Option = VERDICTS_ONLY, window: int = 0) -> Taken:
         """Take the device out of run mode; its next window has this number, its next sample index is window * hop.
@@ -214,8 +201,8 @@ class Device:
         if info.protocol != PROTOCOL_VERSION:
             raise CyberHansError(f"{self.name} speaks protocol {info.protocol}, this program {PROTOCOL_VERSION}: "
                                  "update the older one")  # fmt: skip
-        if impossible := _impossible(info):
-            raise CyberHansError(f"{self.name}: the device sent an INFO with {impossible}; build and flash it again")
+        if wrong := impossible(info):
+            raise CyberHansError(f"{self.name}: the device sent an INFO with {wrong}; build and flash it again")
         return info
 
     def _push(self, samples: NDArray[np.int16], number: int, credits: int) -> Iterator[Packet]:
@@ -284,21 +271,6 @@ class Device:
             raise Lost(f"{self.name}: {count} verdicts for {windows} windows")
 
 
-def _impossible(info: Info) -> str | None:
-    """What no device can say of itself, in a few words."""
-    smallest = max(SMALLEST_BODY, 4 + 2 * info.channels)  # one sample frame
-    if info.body_max < smallest:
-        return f"body_max {info.body_max}, less than {smallest}"
-    if info.hop < info.window:
-        return f"hop {info.hop} below window {info.window}"
-    counts = ("credits",) if info.status else ("channels", "features", "window", "credits")
-    return next((f"{name} 0" for name in counts if not getattr(info, name)), None)
-
-
-def _short(value: int | bytes) -> str:
-    return f"{value.hex()[:8]}.." if isinstance(value, bytes) else str(value)
-
-
 def stream(windows: NDArray[np.int16], hop: int) -> NDArray[np.int16]:
     """int16 windows (k, n, channels) as sample frames (k * hop, channels); what the device skips is zero."""
     count, length, channels = windows.shape
@@ -308,11 +280,13 @@ def stream(windows: NDArray[np.int16], hop: int) -> NDArray[np.int16]:
 
 
 def open_device(
-    url: str, *, image: Path | None = None, counting: bool = False, pump: bool = False, baud: int = BAUD
-) -> Device:
+    url: str, *, image: Path | None = None, counting: bool = False, pump: bool = False, baud: int = BAUD,
+    log: PacketLog | None = None,
+) -> Device:  # fmt: skip
     """Open a pyserial URL (tty, pty, socket://HOST:PORT), or start `image` on board:NAME, or board:native,SETTINGS.
 
     counting: let an emulated board's ticks follow its instructions; pump: let native play one where nothing is named.
+    log: gets every packet, both ways, and when the port was opened and closed.
     Raises CyberHansError: unknown board, no such port, no answer, another protocol version.
     """
     emulator = None
@@ -321,7 +295,7 @@ def open_device(
             raise CyberHansError(f"{url} needs an image: give one, or build the detector")
         emulator = start(url.removeprefix("board:"), image, counting=counting, pump=pump)
     try:
-        line = Line(emulator.url if emulator else url, baud, emulator)
+        line = Line(emulator.url if emulator else url, baud, emulator, log=log)
         try:
             return Device(line)
         except BaseException:

@@ -11,6 +11,7 @@ import serial
 from cyberhans.boards import boards
 from cyberhans.emulator import EXIT_SECONDS, START_SECONDS, Emulator
 from cyberhans.errors import CyberHansError
+from cyberhans.packet_log import PacketLog
 from cyberhans.protocol import Decoder, Packet
 from cyberhans.serial_port import obstacle, selectable
 
@@ -23,20 +24,26 @@ WRITE_SECONDS = 10.0  # at most, for one packet
 class Line:
     """Sends and receives packets. Every failure of the port is one CyberHansError."""
 
-    def __init__(self, url: str, baud: int, emulator: Emulator | None, patience: float = 0.0) -> None:
-        """patience: seconds, at most, that one packet waits to be taken; 0: WRITE_SECONDS."""
+    def __init__(
+        self, url: str, baud: int, emulator: Emulator | None, patience: float = 0.0, log: PacketLog | None = None
+    ) -> None:
+        """patience: seconds, at most, that one packet waits to be taken; 0: WRITE_SECONDS. log: gets what passes."""
         self._patience = patience = patience or WRITE_SECONDS
         self.name = f"board:{emulator.board.name}" if emulator else url
         self.emulator = emulator
         self.decoder = Decoder()
         self._arrived: deque[Packet] = deque()
         self._port = self._open(url, baud)
+        self._log = log
+        self._note("opened", device=self.name)
         self._selectable = selectable(self._port)
         if not self._selectable:
             self._port.timeout, self._port.write_timeout = POLL_SECONDS, patience
         self.write(b"\0")  # ends whatever an earlier host left unfinished
 
     def close(self) -> None:
+        if self._port.is_open:
+            self._note("closed")
         self._port.close()
 
     def write(self, data: bytes) -> None:
@@ -49,9 +56,12 @@ class Line:
                     raise CyberHansError(f"{self.name}: the device takes no bytes any more; restart it and repeat")
                 continue
             try:
-                sent += self._port.write(data[sent : sent + CHUNK])
+                taken = self._port.write(data[sent : sent + CHUNK])
             except (serial.SerialException, OSError) as error:
                 raise self._vanished(error) from None
+            if self._log:
+                self._log.sent(data[sent : sent + taken])
+            sent += taken
 
     def _takes_bytes(self) -> bool:
         """Wait a little until it can be written to or read from; whether it can be written to."""
@@ -83,8 +93,15 @@ class Line:
         except (serial.SerialException, OSError) as error:
             raise self._vanished(error) from None
         if not data and self.emulator and self.emulator.ended():
+            self._note("vanished")
             raise CyberHansError(f"{self.name}: {self.emulator.ended()}; start it again")
+        if self._log and data:
+            self._log.received(data)
         return data
+
+    def _note(self, event: str, **details: str) -> None:
+        if self._log:
+            self._log.event(event, **details)
 
     def _open(self, url: str, baud: int) -> serial.SerialBase:
         """A native image's pty may need a moment until it is there."""
@@ -102,6 +119,7 @@ class Line:
 
     def _vanished(self, error: Exception) -> CyberHansError:
         ended = self.emulator.ended(EXIT_SECONDS) if self.emulator else None
+        self._note("vanished")
         return CyberHansError(f"{self.name}: the device went away ({ended or _reason(error)}); plug it in and repeat")
 
 

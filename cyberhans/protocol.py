@@ -27,21 +27,51 @@ class Packet:
         return bytes(cobs.encode(frame + struct.pack("<I", zlib.crc32(frame)))) + b"\0"
 
 
+@dataclass(frozen=True)
+class Broken:
+    """What stood between two zeros and was no packet: its first LARGEST_WIRE + 1 bytes at most, and how many it had."""
+
+    data: bytes
+    length: int
+
+
 class Decoder:
     """Bytes in, packets out, in any portions. `broken` counts what was no packet: damage, noise, a banner."""
 
     def __init__(self) -> None:
         self.broken = 0
         self._rest = bytearray()
+        self._length = 0  # of the bytes since the last zero, those too that `_rest` has no room for
 
     def feed(self, data: bytes) -> list[Packet]:
         """Every whole packet that `data` completes."""
-        self._rest += data
-        *segments, self._rest = self._rest.split(b"\0")
-        packets = [_packet(bytes(segment)) for segment in segments if segment]
-        self.broken += packets.count(None)
-        del self._rest[LARGEST_WIRE + 1 :]  # noise: it must not grow, and is too long for a packet already
-        return [packet for packet in packets if packet]
+        return [item for item in self.items(data) if isinstance(item, Packet)]
+
+    def items(self, data: bytes) -> list[Packet | Broken]:
+        """The same, and in its place what was no packet."""
+        *ended, rest = data.split(b"\0")
+        found: list[Packet | Broken] = []
+        for part in ended:
+            self._add(part)
+            found += self.end()
+        self._add(rest)
+        return found
+
+    def end(self) -> list[Packet | Broken]:
+        """What there is since the last zero, as if one came now: one item, or none."""
+        if not self._length:
+            return []
+        segment, length = bytes(self._rest), self._length
+        self._rest.clear()
+        self._length = 0
+        packet = _packet(segment)
+        self.broken += packet is None
+        return [packet or Broken(segment, length)]
+
+    def _add(self, part: bytes) -> None:
+        """Noise must not grow, and what is longer than LARGEST_WIRE is no packet already."""
+        self._length += len(part)
+        self._rest += part[: LARGEST_WIRE + 1 - len(self._rest)]
 
 
 def _packet(segment: bytes) -> Packet | None:

@@ -32,6 +32,7 @@ VERBS = (
     "rebaseline",
     "life",
     "soak",
+    "replay",
 )
 HEAVY = ("sklearn", "pandas", "scipy", "emlearn")
 

@@ -21,15 +21,15 @@ LAYERS = tuple(layer.split() for layer in (
     "cli hil printing",
     "search",
     "demo bench bench_summary beside states life soak",
-    "contamination suspects train verify rebaseline evaluate capture lines",
+    "contamination suspects train verify rebaseline replay evaluate capture lines",
     "flash blank build footprint stack machine_code libraries hex_file",
     "emit amalgamation model_source truth emit_whitening",
-    "device delivery exchange judgement difference line player emulator ports probe",
+    "device delivery identity exchange judgement difference line player emulator ports probe",
     "simulate looks running vibration machines inspection quality live meter formats catalogue",
     "limit alarm_rule",
     "detector caution baseline alarm clock detector_source detectors threshold core watch dataset promise decision "
     "idle",
-    "tables recording waveform sidecar wav messages protocol boards spec_file spec serial_port profile "
+    "tables recording waveform sidecar wav messages packet_log protocol boards spec_file spec serial_port profile "
     "reason machine_file draft spool ranges wire",
     "errors __init__",
 ))  # fmt: skip

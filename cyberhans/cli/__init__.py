@@ -17,6 +17,7 @@ from cyberhans.cli import (  # each adds its verbs
     firmware,
     formats,
     recordings,
+    replay,
     search,
 )
 from cyberhans.cli.options import app
@@ -33,6 +34,7 @@ __all__ = [
     "formats",
     "main",
     "recordings",
+    "replay",
     "search",
 ]
 
