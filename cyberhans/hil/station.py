@@ -136,9 +136,7 @@ class Station:
 
     def _open(self, url: str, counting: bool = False) -> Device:
         image = self.image if self.entry.emulated else None
-        if self.log is None:
-            return open_device(url, image=image, counting=counting)
-        return open_device(url, image=image, counting=counting, log=self.log)  # type: ignore[call-arg]
+        return open_device(url, image=image, counting=counting, log=self.log)
 
     def _url(self) -> str:
         if self.entry.start:
