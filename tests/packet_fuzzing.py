@@ -22,7 +22,7 @@ SECONDS_PER_INPUT = 5  # a hang; most inputs take less than a millisecond
 LARGEST_INPUT = 4096  # bytes: three of the largest packets and some
 CLANGS = ("clang", *(f"clang-{version}" for version in range(25, 12, -1)))
 FLAGS = ("-std=gnu99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fsanitize=fuzzer,address,undefined",
-         "-fno-sanitize-recover=all", f"-DLARGEST_FRAME={LARGEST_FRAME}")  # fmt: skip
+         "-fno-sanitize-recover=all", "-ffp-contract=off")  # fmt: skip
 NAMES = ("inputs", "sound", "whole", "frames", "broken")
 
 
@@ -62,16 +62,28 @@ def arguments(found: Path, seconds: int, seeds: tuple[Path, ...], more: tuple[st
     return [str(found), *map(str, seeds), *(f"-{name}={value}" for name, value in options.items()), *more]
 
 
+def build(compiler: str, program: Path, sources: list[Path], include: list[Path], *defines: str) -> Path:
+    """A harness with the mutator, under the address and undefined-behaviour sanitizers."""
+    sources = [*sources, *(HARNESS / f"{name}.c" for name in ("packet_mutator", "packet_stream"))]
+    places = [f"-I{folder}" for folder in (CORE, HARNESS, *include)]
+    subprocess.run([compiler, *FLAGS, *defines, *places, *map(str, sources), "-o", str(program)], check=True)
+    return program
+
+
+def fuzz(program: Path, found: Path, seconds: int, seeds: tuple[Path, ...] = (), *more: str) -> Run:
+    """Run what build() made; `more` are libFuzzer's own options."""
+    done = subprocess.run([str(program), *arguments(found, seconds, seeds, more)], capture_output=True, check=False)
+    said = (done.stdout + done.stderr).decode(errors="replace")
+    counts = re.search(" ".join(rf"{name} (\d+)" for name in NAMES), said)
+    return Run(done.returncode, said, dict(zip(NAMES, map(int, counts.groups()), strict=True)) if counts else {})
+
+
 def fuzz_c(compiler: str, folder: Path, found: Path, seconds: int, seeds: tuple[Path, ...] = (), *more: str,
            packet_c: Path = CORE / "packet.c") -> Run:  # fmt: skip
-    """libFuzzer on `packet_c`, under the address and undefined-behaviour sanitizers."""
-    program = folder / "fuzz"
-    sources = [HARNESS / f"{name}.c" for name in ("fuzz_packet", "packet_mutator", "packet_stream")]
-    sources += [packet_c, CORE / "crc.c"]
-    subprocess.run([compiler, *FLAGS, f"-I{CORE}", f"-I{HARNESS}", *map(str, sources), "-o", str(program)], check=True)
-    done = subprocess.run([str(program), *arguments(found, seconds, seeds, more)], capture_output=True, check=False)
-    told = [int(word) for word in done.stdout.split()[1::2]]
-    return Run(done.returncode, done.stderr.decode(errors="replace"), dict(zip(NAMES, told, strict=False)))
+    """libFuzzer on `packet_c`; the program is `fuzz` in the folder."""
+    sources = [HARNESS / "fuzz_packet.c", packet_c, CORE / "crc.c"]
+    program = build(compiler, folder / "fuzz", sources, [], f"-DLARGEST_FRAME={LARGEST_FRAME}")
+    return fuzz(program, found, seconds, seeds, *more)
 
 
 def fuzz_python(folder: Path, found: Path, seconds: int, seeds: tuple[Path, ...] = (), *more: str,

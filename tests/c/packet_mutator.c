@@ -9,6 +9,9 @@
 
 #define MOST_FRAMES 8
 #define FRAME_ROOM (LARGEST_FRAME + 8) /* frames that are too large belong to what is tried */
+#ifndef REQUESTS
+#define REQUESTS 0 /* types that most packets have, from 1; 0: any */
+#endif
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
@@ -69,6 +72,7 @@ static void resize(struct frame *frame)
     static const size_t sizes[] = {2, 3, 249, 250, 251, 253, 254, 255, 504, 508, 509, 758, 762, 1016, 1017};
     size_t size = chance(4) == 0 ? LARGEST_FRAME - 4 + chance(3) - 1 : sizes[chance(sizeof sizes / sizeof *sizes)];
 
+    size %= FRAME_ROOM - 4;
     for (size_t i = frame->size; i < size; i++) {
         frame->bytes[i] = (uint8_t)(1 + chance(255));
     }
@@ -116,6 +120,9 @@ static size_t seal_frames(uint8_t *wire, size_t max_size)
 
     for (size_t i = 0; i < count; i++) {
         size_t size = frames[i].size < 2 && chance(4) ? 2 : frames[i].size; /* one or no byte is no frame */
+        if (REQUESTS && chance(2)) {
+            frames[i].bytes[0] = (uint8_t)(1 + frames[i].bytes[0] % REQUESTS);
+        }
         memcpy(room + HANS_PACKET_LEAD, frames[i].bytes, size);
         size = hans_packet_seal(room, size);
         if (size <= max_size - end) {
