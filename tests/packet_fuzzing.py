@@ -23,6 +23,7 @@ LARGEST_INPUT = 4096  # bytes: three of the largest packets and some
 CLANGS = ("clang", *(f"clang-{version}" for version in range(25, 12, -1)))
 FLAGS = ("-std=gnu99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fsanitize=fuzzer,address,undefined",
          "-fno-sanitize-recover=all", "-ffp-contract=off")  # fmt: skip
+MUTATOR = (HARNESS / "packet_mutator.c", HARNESS / "packet_stream.c")  # parts of every harness
 NAMES = ("inputs", "sound", "whole", "frames", "broken")
 
 
@@ -63,8 +64,7 @@ def arguments(found: Path, seconds: int, seeds: tuple[Path, ...], more: tuple[st
 
 
 def build(compiler: str, program: Path, sources: list[Path], include: list[Path], *defines: str) -> Path:
-    """A harness with the mutator, under the address and undefined-behaviour sanitizers."""
-    sources = [*sources, *(HARNESS / f"{name}.c" for name in ("packet_mutator", "packet_stream"))]
+    """Compile for libFuzzer, under the address and undefined-behaviour sanitizers."""
     places = [f"-I{folder}" for folder in (CORE, HARNESS, *include)]
     subprocess.run([compiler, *FLAGS, *defines, *places, *map(str, sources), "-o", str(program)], check=True)
     return program
@@ -81,7 +81,7 @@ def fuzz(program: Path, found: Path, seconds: int, seeds: tuple[Path, ...] = (),
 def fuzz_c(compiler: str, folder: Path, found: Path, seconds: int, seeds: tuple[Path, ...] = (), *more: str,
            packet_c: Path = CORE / "packet.c") -> Run:  # fmt: skip
     """libFuzzer on `packet_c`; the program is `fuzz` in the folder."""
-    sources = [HARNESS / "fuzz_packet.c", packet_c, CORE / "crc.c"]
+    sources = [HARNESS / "fuzz_packet.c", packet_c, CORE / "crc.c", *MUTATOR]
     program = build(compiler, folder / "fuzz", sources, [], f"-DLARGEST_FRAME={LARGEST_FRAME}")
     return fuzz(program, found, seconds, seeds, *more)
 

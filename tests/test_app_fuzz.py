@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from counts import ENDURANCE, full
-from packet_fuzzing import HARNESS, ROOT, Run, build, clang, fuzz
+from packet_fuzzing import HARNESS, MUTATOR, ROOT, Run, build, clang, fuzz
 from small_detector import small_detector, small_spec
 from test_packet_fuzz import lacking
 
@@ -31,6 +30,7 @@ from cyberhans.waveform import Meaning, waveform_source
 
 Record = Callable[[str, object], None]
 
+FIRMWARE = ROOT / "firmware"
 BODY_MAX = 256  # of the smallest boards
 SECONDS = full(5, 300)
 DEFINES = (f"-DHANS_BODY_MAX={BODY_MAX}", f"-DLARGEST_FRAME={2 + BODY_MAX + 4}", f"-DREQUESTS={max(Request)}")
@@ -56,7 +56,7 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     start, file = (Request.START, Start(Option.FEATURES | Option.COSTS, 0).pack()), (Request.FILE, b"s\0")
     samples = [(Request.SAMPLES, Samples(index, tail=bytes(range(240))).pack()) for index in range(0, 240, 40)]
     capture = Capture(1, 20_000_000, 0, 100_000, 3, 0, 0).pack()
-    asked = [(kind, b"") for kind in (Request.INFO, Request.SENSOR, Request.VERDICTS, Request.BASELINE, Request.RUN)]
+    asked = [(kind, b"") for kind in Request]
     folder = tmp_path_factory.mktemp("sessions")
     traces = [[(Request.TRACE, Trace(0, 0, stage, 0).pack()), start, file, (Request.TRACED, b"")] for stage in range(7)]
     rest = [[start, *samples], [(Request.CAPTURE, capture), (Request.CREDIT, Credit(1, 200_000).pack())], asked,
@@ -67,24 +67,34 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def harness(compiler: str, folder: Path, detector: Path, firmware: Path = ROOT / "firmware") -> Path:
-    """The whole application but for main() and the port, which is in fuzz_app.c."""
-    app = [path for path in sorted((firmware / "app").glob("*.c")) if path.name != "main.c"]
-    sources = [HARNESS / "fuzz_app.c", *app, *sorted((firmware / "core").glob("*.c"))]
-    sources += [firmware / "boards" / "bare" / "waveform_source.c"]
+@pytest.fixture(scope="module")
+def objects(compiler: str, detector: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The whole application, compiled once; but for main() and the port, which is in fuzz_app.c."""
+    app = [path for path in sorted((FIRMWARE / "app").glob("*.c")) if path.name != "main.c"]
+    sources = [*app, *sorted((FIRMWARE / "core").glob("*.c")), FIRMWARE / "boards" / "bare" / "waveform_source.c"]
     sources += [detector / f"{name}.c" for name in ("waveform", "tables", "model", "detector")]
-    return build(compiler, folder / "fuzz-app", sources, [firmware / "app", detector], *DEFINES)
+    folder = tmp_path_factory.mktemp("objects")
+    return [compiled(compiler, source, detector, folder / f"{source.stem}.o") for source in sources]
+
+
+def compiled(compiler: str, source: Path, detector: Path, made: Path) -> Path:
+    return build(compiler, made, [source], [FIRMWARE / "app", detector], *DEFINES, "-c")
+
+
+def linked(compiler: str, folder: Path, detector: Path, objects: list[Path]) -> Path:
+    sources = [HARNESS / "fuzz_app.c", *objects, *MUTATOR]
+    return build(compiler, folder / "fuzz-app", sources, [FIRMWARE / "app", detector], *DEFINES)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_libfuzzer_finds_nothing_in_the_application(
-    compiler: str, detector: Path, sessions: Path, tmp_path: Path, record_property: Record
+    compiler: str, detector: Path, objects: list[Path], sessions: Path, tmp_path: Path, record_property: Record
 ) -> None:
     """It reaches every reply and event; at least half of the inputs are sound packets and nothing else."""
     folder = ROOT / "build" / "fuzz" if ENDURANCE else tmp_path
     folder.mkdir(parents=True, exist_ok=True)
-    run = fuzz(harness(compiler, folder, detector), folder / "app", SECONDS, (sessions,))
+    run = fuzz(linked(compiler, folder, detector, objects), folder / "app", SECONDS, (sessions,))
     assert run.status == 0, run.said[-3000:]
     assert run.counts["whole"] >= run.counts["inputs"] / 2 and run.counts["inputs"] > 20 * SECONDS
     record_property("total fuzz of the application, inputs", run.counts["inputs"])
@@ -107,15 +117,14 @@ BROKEN = {
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", BROKEN)
 def test_libfuzzer_finds_a_broken_application(
-    compiler: str, detector: Path, fault: str, sessions: Path, tmp_path: Path
+    compiler: str, detector: Path, objects: list[Path], fault: str, sessions: Path, tmp_path: Path
 ) -> None:
     name, before, after = BROKEN[fault]
-    firmware = tmp_path / "firmware"
-    for room in ("app", "core", "boards/bare"):
-        shutil.copytree(ROOT / "firmware" / room, firmware / room)
-    source = firmware / "app" / name
-    assert source.read_text().count(before) == 1, "the fault no longer fits the source"
-    source.write_text(source.read_text().replace(before, after))
-    run = fuzz(harness(compiler, tmp_path, detector, firmware), tmp_path / "found", 60, (sessions,), "-seed=1")
+    whole = (FIRMWARE / "app" / name).read_text()
+    assert whole.count(before) == 1, "the fault no longer fits the source"
+    (tmp_path / name).write_text(whole.replace(before, after))
+    broken = compiled(compiler, tmp_path / name, detector, tmp_path / "broken.o")
+    rest = [path for path in objects if path.stem != Path(name).stem]
+    run = fuzz(linked(compiler, tmp_path, detector, [*rest, broken]), tmp_path / "found", 60, (sessions,), "-seed=1")
     assert run.status != 0
     assert "a good request is not answered" in run.said or "AddressSanitizer" in run.said

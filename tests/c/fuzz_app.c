@@ -74,6 +74,11 @@ uint32_t port_ticks(void)
     return now;
 }
 
+void port_stack(uint32_t *bytes, uint32_t *used)
+{
+    *bytes = *used = 0;
+}
+
 void port_serial(char text[17])
 {
     memcpy(text, "0123456789abcdef", 17);
