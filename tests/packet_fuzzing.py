@@ -1,4 +1,4 @@
-"""Running both fuzzers on the packet decoders: libFuzzer on the C, Atheris on the Python."""
+"""Running the fuzzers: libFuzzer on C, Atheris on the Python packet decoder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
+from counts import ENDURANCE
 from packet_reading import CORE, HARNESS
 
 from cyberhans.protocol import LARGEST_FRAME
@@ -49,6 +52,24 @@ def clang() -> str | None:
         if subprocess.run(command, input=source.encode(), capture_output=True, check=False).returncode == 0:
             return name
     return None
+
+
+def needed_clang() -> str:
+    return clang() or lacking("no clang with libFuzzer: on Debian 12 install clang-14 and libclang-rt-14-dev")
+
+
+def lacking(what: str) -> NoReturn:
+    """Skip the test, visibly; in CI fail it."""
+    if os.environ.get("CYBERHANS_REQUIRE"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def place(tmp_path: Path) -> Path:
+    """Where a run leaves its program and what is new: after `make endurance` it stays (corpus/packets/README.md)."""
+    folder = ROOT / "build" / "fuzz" if ENDURANCE else tmp_path
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def atheris() -> bool:
