@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install what Debian's packages give and this machine lacks: the host compiler, the cross compilers, the emulators,
-# cppcheck. Where this user may not install, say the one line to run and go on: the `native` board needs none of it.
+# cppcheck, libFuzzer. Where this user may not install, say the one line to run and go on: the `native` board needs none of it.
 set -eu
 
 packages=""
@@ -20,6 +20,13 @@ if [ "$(uname -m)" = x86_64 ]; then # make usb: a guest with both ends of a USB 
     need busybox busybox-static
 fi
 need perl perl
+clang="" # with libFuzzer, for `make test`: 14 MB to download. Its packages bear its version
+case "$([ ! -r /etc/os-release ] || . /etc/os-release && echo "${VERSION_CODENAME:-}")" in
+    bookworm) clang=14 ;;
+    noble) clang=18 ;;
+    trixie) clang=19 ;;
+esac
+[ -z "$clang" ] || need "clang-$clang" "clang-$clang" "libclang-rt-$clang-dev"
 python3 -c "import ensurepip, venv" 2>/dev/null || packages="$packages python3-venv"
 [ -n "$packages" ] || exit 0
 
