@@ -8,8 +8,8 @@ import time
 from itertools import pairwise
 
 import pytest
-from proxy import BYTES, DELAY_SECONDS, FAULTS, WHOLE, Faults, proxy
 
+from cyberhans.hil.proxy import BYTES, DELAY_SECONDS, FAULTS, WHOLE, Faults, proxy
 from cyberhans.protocol import Decoder, Packet
 
 SENT = [Packet(3, number % 256, number.to_bytes(2, "little") * 20) for number in range(2000)]
