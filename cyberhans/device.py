@@ -244,9 +244,7 @@ class Device:
             raise CyberHansError(f"{self.name}: the device sent an INFO with {impossible}; build and flash it again")
         return info
 
-    def _push(
-        self, samples: NDArray[np.int16], number: int, credits: int, step: int | None = None
-    ) -> Iterator[Packet]:
+    def _push(self, samples: NDArray[np.int16], number: int, credits: int, step: int | None = None) -> Iterator[Packet]:
         """Send int16 (frames, channels), the first of window `number`; gives the events."""
         most = (self.info.body_max - 4) // (2 * self.info.channels)
         step = min(step or most, most)

@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--hil-count", type=int, metavar="N", help="fail unless exactly N tests of devices have run")
     group.addoption("--hil-recordings", metavar="PATH", help="a WAV file or a folder of them, to be sent as well")
     group.addoption("--hil-windows", type=int, default=20, metavar="N", help="windows of each recording, at most (20)")
-    group.addoption("--hil-soak", type=int, default=200, metavar="N", help="windows of the soak (200)")
+    group.addoption("--hil-soak", type=int, metavar="N", help="windows of the soak (200; on a slow line less)")
     group.addoption("--hil-compiler", default="gcc", metavar="NAME", help="for board:NAME: gcc or zig")
     group.addoption("--hil-image", metavar="FILE", help="for board:NAME: run this image instead of building one")
     group.addoption("--hil-log-dir", metavar="DIR", help="report.html and a log of every packet go there")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from cyberhans.alarm import NEVER_IDLE, Alarm, Cause, State
 from cyberhans.core import Core
 from cyberhans.detector import Detector
 from cyberhans.spec import Family
-from cyberhans.watch import Watch, Watched
+from cyberhans.watch import Watch
 
 Windows = NDArray[np.int16]
 LARGEST = 32_767  # that a sample may have without being at the rail
@@ -134,18 +133,20 @@ class _Making:
         return Script(np.stack(self._windows), self._named, self._states)
 
 
-def foretold(core: Core, windows: Windows) -> Watched:
-    """What a stream of these windows has to give, as built."""
-    return core.watch().run(windows)
-
-
 def _over(windows: Windows) -> Iterator[Windows]:
     while True:
         yield from windows
 
 
-def _means(window: Windows) -> NDArray[Any]:
-    return window.mean(axis=0).round()
+def _means(window: Windows) -> NDArray[np.float64]:
+    means: NDArray[np.float64] = window.mean(axis=0).round()
+    return means
+
+
+def whole(values: NDArray[np.float64], full: int = LARGEST) -> Windows:
+    """Rounded to samples, none beyond `full`."""
+    samples: Windows = np.clip(values.round(), -full, full).astype(np.int16)
+    return samples
 
 
 def _scaled(window: Windows, factor: float, full: int) -> Windows:
@@ -153,20 +154,20 @@ def _scaled(window: Windows, factor: float, full: int) -> Windows:
     means = np.clip(_means(window), -full, full)
     parts = window - means
     room = (full - np.abs(means).max()) / max(1.0, np.abs(parts).max())
-    return np.clip((means + parts * min(factor, room)).round(), -full, full).astype(np.int16)
+    return whole(means + parts * min(factor, room), full)
 
 
 def _harsh(window: Windows, full: int) -> Windows:
     """High pitches in place of low ones: each second sample turned about the means."""
     turned = (window - _means(window)) * np.where(np.arange(len(window)) % 2, -1, 1)[:, None]
-    return np.clip(turned + _means(window), -full, full).astype(np.int16)
+    return whole(turned + _means(window), full)
 
 
 def _faint(window: Windows) -> Windows:
     """Of one LSB only: the machine is off, and the sensor works."""
     made = np.broadcast_to(_means(window), window.shape).copy()
     made[:: max(2, len(window) // 4)] += np.where(made[0] > 0, -1, 1)
-    return made.astype(np.int16)
+    return whole(made)
 
 
 def _stuck(window: Windows) -> Windows:
@@ -185,4 +186,4 @@ def _tilted(window: Windows, alarm: Alarm) -> Windows:
     """Gravity turned by a right angle, from axis to axis."""
     turned = np.zeros(window.shape[1])
     turned[:3] = np.roll(np.array(alarm.gravity), 1) - np.array(alarm.gravity)
-    return np.clip(window + turned, -LARGEST, LARGEST).astype(np.int16)
+    return whole(window + turned)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COMMAND_SECONDS = 120.0
 LINE_SECONDS = 10.0  # that the windows of one test may take on their way
 EMULATED_BYTES_PER_S = 200_000
+PROCESS_BYTES_PER_S = 2_000_000
 RETURN_SECONDS = 20.0  # for a device that was reset to be there again
 ADDRESS = re.compile(r"(socket://\S+|/dev/\S+)")
 
@@ -81,6 +82,7 @@ class Station:
         """As many of them, but at least five, as its line carries in LINE_SECONDS, or an emulator takes."""
         spec, row = self.detector.spec, self.board
         paced = row.baud // 10 if row and row.baud and not self.entry.emulated else EMULATED_BYTES_PER_S
+        paced = PROCESS_BYTES_PER_S if row and not row.bare else paced
         return max(5, min(windows, int(LINE_SECONDS * paced) // (2 * spec.hop * spec.channels)))
 
     def device(self) -> Device:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from cyberhans.alarm import Alarm, Cause, Outcome, State
 from cyberhans.device import Device, stream
 from cyberhans.difference import ALARM_VALUES
+from cyberhans.hil.brink import at_the_brink
 from cyberhans.hil.plugin import Record
 from cyberhans.hil.script import Kinds, Script, script
 from cyberhans.hil.station import Station
@@ -56,9 +56,7 @@ def _same(judged: Sequence[Judgement], expected: Watched, first: int = 0) -> Non
         assert judgement.begun == 0, f"window {first + number} was lost and sent again"
 
 
-def test_states_come_and_go_as_foretold(
-    hil_station: Station, hil_record: Record, scripts: dict[str, Script]
-) -> None:
+def test_states_come_and_go_as_foretold(hil_station: Station, hil_record: Record, scripts: dict[str, Script]) -> None:
     """State, votes, reasons, change and rise of a script that brings each state that the settings allow."""
     made = _script(hil_station, scripts)
     judged = list(hil_station.device().replay(made.windows))
@@ -233,35 +231,13 @@ def _features(parts: list[Features]) -> int:
 
 
 def test_a_score_at_the_threshold_is_no_anomaly(hil_station: Station, hil_record: Record) -> None:
-    """Only what lies above it: asked of windows with exactly that score where there are some, else of the nearest."""
-    detector, core = hil_station.detector, hil_station.core
-    windows = _near_threshold(hil_station)
-    foretold = core.run(windows).score
-    for told, score in zip(hil_station.device().replay(windows, Option(0)), foretold.tolist(), strict=True):
+    """Only what lies above it: asked of the windows that are found nearest to it, each as a stream of its own."""
+    detector, device = hil_station.detector, hil_station.device()
+    windows = at_the_brink(detector, hil_station.core)
+    foretold = hil_station.core.run(windows).score
+    for window, score in zip(windows, foretold.tolist(), strict=True):
+        (told,) = device.replay(window[None], Option(0))
         assert told.score == score
         assert told.anomaly == (score > detector.threshold), f"score {score}, threshold {detector.threshold}"
     hil_record("windows_at_the_threshold", int((foretold == detector.threshold).sum()))
     hil_record("nearest_to_the_threshold", int(np.abs(foretold - detector.threshold).min()))
-
-
-def _near_threshold(station: Station) -> NDArray[np.int16]:
-    """At most two windows: of the golden ones that have this score, or that lie nearest below and above it among those
-    and some between them."""
-    detector, core = station.detector, station.core
-    pool = detector.golden
-    scores = core.run(pool).score.astype(np.int64)
-    for _ in range(12):
-        exact = np.flatnonzero(scores == detector.threshold)
-        if len(exact) or scores.min() > detector.threshold or scores.max() < detector.threshold:
-            return pool[exact[:1]] if len(exact) else pool[[int(np.abs(scores - detector.threshold).argmin())]]
-        below = int(np.where(scores < detector.threshold, scores, scores.min()).argmax())
-        above = int(np.where(scores > detector.threshold, scores, scores.max()).argmin())
-        between = _between(pool[below], pool[above])
-        pool = np.concatenate((pool[[below, above]], between))
-        scores = core.run(pool).score.astype(np.int64)
-    return pool[np.argsort(np.abs(scores - detector.threshold))[:2]]
-
-
-def _between(first: NDArray[np.int16], second: NDArray[np.int16], count: int = 8) -> NDArray[np.int16]:
-    shares = np.linspace(0, 1, count + 2)[1:-1, None, None]
-    return (first + shares * (second.astype(float) - first)).round().astype(np.int16)

@@ -212,8 +212,8 @@ def test_a_flood_of_noise_does_no_harm(hil_station: Station, hil_record: Record)
 
 
 def test_a_flood_of_requests_is_answered_or_its_loss_is_told(hil_station: Station, hil_record: Record) -> None:
-    """Hundreds of INFO without waiting: no more replies than requests, each of a number that was asked, in order; all of
-    them where the device has lost no byte."""
+    """Hundreds of INFO without waiting: no more replies than requests, each of a number that was asked, in order; all
+    of them where the device has lost no byte."""
     device = hil_station.device()
     device.start()
     before = device.ask_info()
