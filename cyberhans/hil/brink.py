@@ -1,4 +1,4 @@
-"""Windows at the brink of an anomaly: their score is the threshold, or as near to it as some search has brought them."""
+"""Windows at the brink of an anomaly: their score is the threshold, or as near to it as a search brings them."""
 
 from __future__ import annotations
 

@@ -105,6 +105,7 @@ def test_power_lost_in_run_mode_leaves_the_old_baseline_or_the_new(
     chance, device = random.Random(5), hil_station.device()
     done, turns = 0, _turns(hil_station, _kills(pytestconfig))
     for seconds in turns:
+        device.run()
         before = device.ask_info()
         told = _rebaseline(device, chance, seconds, hil_station.entry.emulated)
         done += told.revision - before.revision
