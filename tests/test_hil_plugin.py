@@ -46,7 +46,7 @@ def counts(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
 
 
 def ids(done: subprocess.CompletedProcess[str]) -> list[str]:
-    return re.findall(r"^test_mine\.py::(\S+)", done.stdout, re.MULTILINE)
+    return re.findall(r"^\S*test_mine\.py::(\S+)", done.stdout, re.MULTILINE)
 
 
 def test_without_a_device_tests_are_skipped_and_say_so(tmp_path: Path) -> None:
