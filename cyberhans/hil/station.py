@@ -79,11 +79,11 @@ class Station:
         return self._given or (self.build.image if self.build else None)
 
     def affordable(self, windows: int) -> int:
-        """As many of them, but at least five, as its line carries in LINE_SECONDS, or an emulator takes."""
+        """So many; fewer, but five, where its line or emulator takes more than LINE_SECONDS for them."""
         spec, row = self.detector.spec, self.board
         paced = row.baud // 10 if row and row.baud and not self.entry.emulated else EMULATED_BYTES_PER_S
         paced = PROCESS_BYTES_PER_S if row and not row.bare else paced
-        return max(5, min(windows, int(LINE_SECONDS * paced) // (2 * spec.hop * spec.channels)))
+        return min(windows, max(5, int(LINE_SECONDS * paced) // (2 * spec.hop * spec.channels)))
 
     def device(self) -> Device:
         """Open, and holding the detector: opened now if need be. Raises CyberHansError."""
