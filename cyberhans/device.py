@@ -66,6 +66,10 @@ class Device:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def hang_up(self) -> None:
+        """Leave the line, and the emulator as it is: the device runs on, and another host may open it."""
+        self._line.close()
+
     def close(self) -> None:
         self._line.close()
         if self._line.emulator:
@@ -88,6 +92,11 @@ class Device:
         """Events that never came."""
         return self._exchange.missed_events
 
+    @property
+    def damaged(self) -> int:
+        """What came and was no packet: noise, a damaged one, a line of text."""
+        return self._line.decoder.broken
+
     def request(self, kind: int, body: bytes = b"", waits: Sequence[float] | None = None) -> bytes:
         """Body of the reply; drops events that come before it. It is sent once for each of `waits`, in seconds.
 
@@ -98,6 +107,14 @@ class Device:
     def send(self, kind: int, body: bytes = b"") -> int:
         """Send a request and do not wait; gives its number, which its reply has."""
         return self._exchange.send(kind, body)
+
+    def write(self, data: bytes) -> None:
+        """Bytes as they are, packets or none."""
+        self._line.write(data)
+
+    def packet(self, seconds: float) -> Packet | None:
+        """The next that comes in so many seconds, whatever its number: events that are repeated or late, too."""
+        return self._line.take(time.monotonic() + seconds)
 
     def arrived(self) -> list[Packet]:
         """The packets that have come by now; never waits."""
@@ -117,6 +134,12 @@ class Device:
         if taken.next != window * self.info.hop % 2**32:
             raise Lost(f"{self.name} begins another stream than window {window % 2**32}, at sample {taken.next}")
         return taken
+
+    def fresh_number(self, windows: int) -> int:
+        """Of the first of so many windows that are sent: no host has used them (SPEC.md section 10.2)."""
+        number = self._number
+        self._number = (number + windows) % 2**32
+        return number
 
     def run(self) -> None:
         """Let it run on its own samples again."""
@@ -158,18 +181,26 @@ class Device:
         return Memory.unpack(self.request(Request.MEMORY))
 
     def replay(
-        self, windows: NDArray[np.int16], options: Option = Option.FEATURES, credits: int | None = None
-    ) -> Iterator[Judgement]:
+        self, windows: NDArray[np.int16], options: Option = Option.FEATURES, credits: int | None = None,
+        *, step: int | None = None, number: int | None = None, goes_on: bool = False,
+    ) -> Iterator[Judgement]:  # fmt: skip
         """Send int16 windows (k, window, channels) from sample index 0 on; one judgement each, as they come. What the
         alarm logic remembers begins as built, and again so at a window that was lost and is sent again (`begun`).
 
         credits: fewer packets under way than the device offers. What is lost is sent again; raises CyberHansError if
-        that does not help, or if verdicts come that belong to no window.
+        that does not help, or if verdicts come that belong to no window. step: sample frames of a packet, at most, for a
+        line that damages long ones. number: that the first window has on the link, in place of one that no host has
+        used. goes_on: the stream under way goes on, with the options that it began with.
         """
+        begun = not goes_on
+        self._number = self._number if number is None else number
 
         def feed(first: int, number: int) -> Iterator[Packet]:
-            self.start(options, number)
-            return self._push(stream(windows[first:], self.info.hop), number, credits or self.info.credits)
+            nonlocal begun
+            if begun:
+                self.start(options, number)
+            begun = True  # where something was lost, a new one begins
+            return self._push(stream(windows[first:], self.info.hop), number, credits or self.info.credits, step)
 
         yield from self._judged(feed, options, len(windows))
 
@@ -205,9 +236,10 @@ class Device:
             raise CyberHansError(f"{self.name}: the device sent an INFO with {wrong}; build and flash it again")
         return info
 
-    def _push(self, samples: NDArray[np.int16], number: int, credits: int) -> Iterator[Packet]:
+    def _push(self, samples: NDArray[np.int16], number: int, credits: int, step: int | None = None) -> Iterator[Packet]:
         """Send int16 (frames, channels), the first of window `number`; gives the events."""
-        step = (self.info.body_max - 4) // (2 * self.info.channels)
+        most = (self.info.body_max - 4) // (2 * self.info.channels)
+        step = min(step or most, most)
         return Delivery(self._exchange, samples, number * self.info.hop % 2**32, step, credits).events()
 
     def _read_file(self, path: Path, windows: int) -> Iterator[Packet]:
@@ -233,8 +265,7 @@ class Device:
         Each replay has window numbers of its own, so that what comes late from an earlier one, from run mode or from
         another host fits nowhere (SPEC.md section 10.2).
         """
-        base, done, failures = self._number, 0, 0
-        self._number = (base + windows) % 2**32
+        base, done, failures = self.fresh_number(windows), 0, 0
         while done < windows:
             begin = done
             try:

@@ -76,7 +76,9 @@ def small_detector(folder: Path, spec: Spec | None = None, centre: int = 3000, u
         provenance={"windows": 5, "recordings": [], "decision": {"votes": 7, "needed": 4, "every_s": 10.0}},
         alarm=alarm,
     )  # fmt: skip
-    return replace(made, golden_score=made.core().run(golden).score).save(folder)  # the sum above is in floats
+    saved = made.save(folder)
+    score = saved.core().run(golden).score  # the model's own, which the estimate above is near
+    return replace(saved, golden_score=score, threshold=int(np.median(score))).save(folder)
 
 
 @cache

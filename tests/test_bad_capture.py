@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from cobs import cobs
 from counts import full
-from proxy import FAULTS, Faults, Proxy, proxy
 from source import playing, source, wrong
 from test_capture import Watching, record
 
+from cyberhans.hil.proxy import FAULTS, Faults, Proxy, proxy
 from cyberhans.messages import Data, Event
 
 RATE_HZ, SECONDS, CHANNELS = 26_667.0, 0.3, 3

@@ -14,7 +14,6 @@ import pytest
 import serial
 from counts import full
 from fake_device import verdict
-from proxy import FAULTS, Proxy, proxy
 from small_detector import noise, small_image
 from watched import script, watched_detector
 
@@ -26,6 +25,7 @@ from cyberhans.detector import Detector
 from cyberhans.device import open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
+from cyberhans.hil.proxy import FAULTS, Proxy, proxy
 from cyberhans.messages import Event, Option, Request
 from cyberhans.protocol import Decoder, Packet
 from cyberhans.verify import verify

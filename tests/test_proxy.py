@@ -8,8 +8,8 @@ import time
 from itertools import pairwise
 
 import pytest
-from proxy import BYTES, DELAY_SECONDS, FAULTS, WHOLE, Faults, proxy
 
+from cyberhans.hil.proxy import BIT, BYTES, DELAY_SECONDS, FAULTS, FLIP, JITTER, JITTER_SECONDS, WHOLE, Faults, proxy
 from cyberhans.protocol import Decoder, Packet
 
 SENT = [Packet(3, number % 256, number.to_bytes(2, "little") * 20) for number in range(2000)]
@@ -74,6 +74,36 @@ def test_damage_of_bytes_breaks_packets_and_never_makes_one(fault: str) -> None:
     assert set(found) <= set(SENT)
     assert broken >= 0.8 * faults.done[fault]  # a lost delimiter breaks two at once
     assert 0.8 * faults.done[fault] <= 2000 - len(found) <= 2 * faults.done[fault]
+
+
+def test_one_bit_of_a_packet_is_turned() -> None:
+    faults, found, broken = through({BIT: 0.1})
+    assert 150 < faults.done[BIT] < 250
+    assert 0.9 * faults.done[BIT] <= broken and set(found) <= set(SENT)
+    wire = SENT[0].encode()
+    bent = Faults({BIT: 1.0}, "a").feed(wire + b"\0", 0)[: len(wire)]
+    assert sum((a ^ b).bit_count() for a, b in zip(wire, bent, strict=True)) == 1
+
+
+def test_bits_are_turned_each_by_itself() -> None:
+    """One of a thousand: of a packet's 400 bits one is hit as a rule in two packets of five."""
+    faults, found, _ = through({FLIP: 0.001})
+    bits = 8 * sum(len(packet.encode()) for packet in SENT)
+    assert 0.85 * bits < 1000 * faults.done[FLIP] < 1.15 * bits
+    assert set(found) <= set(SENT) and 1000 < len(found) < 1700
+
+
+def test_jitter_delays_and_keeps_the_order() -> None:
+    """Packets one each millisecond come up to 50 ms late, and all of them."""
+    faults, decoder, late = Faults({JITTER: 0.5}, "a"), Decoder(), []
+    for number, packet in enumerate(SENT):
+        for came in decoder.feed(faults.feed(packet.encode(), number / 1000)):
+            late.append((number, came))
+    late += [(len(SENT) + 50, came) for came in decoder.feed(faults.feed(b"", 1e9))]
+    assert [came for _, came in late] == SENT
+    delays = [number - place for place, (number, _) in enumerate(late)][: len(SENT) - 60]
+    assert 30 < max(delays) <= 1000 * JITTER_SECONDS
+    assert 900 < faults.done[JITTER] < 1100
 
 
 def test_the_same_seed_gives_the_same_faults() -> None:

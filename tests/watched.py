@@ -4,6 +4,7 @@ integer C."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,8 @@ def watched_detector(folder: Path, slow: int = 6) -> Detector:
         golden_score=score[:5].round().astype(np.int32), alarm=alarm,
         provenance={"windows": 200, "recordings": [], "decision": {"votes": 7, "needed": 4, "every_s": 10.0}},
     )  # fmt: skip
-    return made.save(folder)
+    saved = made.save(folder)
+    return replace(saved, golden_score=saved.core().run(saved.golden).score).save(folder)
 
 
 def recorded(folder: Path, made: Windows) -> Path:

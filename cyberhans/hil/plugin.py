@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--hil-count", type=int, metavar="N", help="fail unless exactly N tests of devices have run")
     group.addoption("--hil-recordings", metavar="PATH", help="a WAV file or a folder of them, to be sent as well")
     group.addoption("--hil-windows", type=int, default=20, metavar="N", help="windows of each recording, at most (20)")
-    group.addoption("--hil-soak", type=int, default=200, metavar="N", help="windows of the soak (200)")
+    group.addoption("--hil-soak", type=int, metavar="N", help="windows of the soak (200; on a slow line less)")
     group.addoption("--hil-compiler", default="gcc", metavar="NAME", help="for board:NAME: gcc or zig")
     group.addoption("--hil-image", metavar="FILE", help="for board:NAME: run this image instead of building one")
     group.addoption("--hil-log-dir", metavar="DIR", help="report.html and a log of every packet go there")
@@ -51,11 +51,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """Bad options end the run at once, with one line."""
     config.addinivalue_line("markers", "hil: runs on a device (set by the plugin of cyberhans)")
     try:
-        entries, _ = _entries(config), _detectors(config)
+        _entries(config), _detectors(config)
     except CyberHansError as wrong:
         raise pytest.UsageError(str(wrong)) from None
-    if len(entries) > 1 and config.getoption("numprocesses", None):
-        config.option.dist = "loadgroup"  # each device has one worker
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With -n N of pytest-xdist: devices run side by side, each on one worker."""
+    if not (entries := _entries(config)):
+        return None
+    from cyberhans.hil.workers import ByDevice
+
+    return ByDevice([entry.id for entry in entries], config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -72,12 +80,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _row(config: pytest.Config, pair: tuple[Entry, Detector], windows: bool) -> Iterator[Any]:
     """Parameters of one device with one detector."""
     entry, detector = pair
-    group, name = pytest.mark.xdist_group(entry.id), f"{entry.id}-{detector_name(detector)}"
+    name = f"{entry.id}-{detector_name(detector)}"
     if not windows:
-        yield pytest.param(pair, id=name, marks=group)
+        yield pytest.param(pair, id=name)
         return
     for source in _sources(config, detector):
-        yield pytest.param(pair, source, id=f"{name}-{source.name}", marks=group)
+        yield pytest.param(pair, source, id=f"{name}-{source.name}")
 
 
 def _absent(config: pytest.Config, count: int) -> Any:

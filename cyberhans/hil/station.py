@@ -16,6 +16,7 @@ from cyberhans.build import Build, build
 from cyberhans.core import Core
 from cyberhans.detector import Detector
 from cyberhans.device import Device, open_device
+from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
 from cyberhans.hil.hil_map import USB, Entry
 from cyberhans.serial_port import serial_ports
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from cyberhans.packet_log import PacketLog
 
 COMMAND_SECONDS = 120.0
+LINE_SECONDS = 10.0  # that the windows of one test may take on their way
+EMULATED_BYTES_PER_S = 200_000
+PROCESS_BYTES_PER_S = 2_000_000
 RETURN_SECONDS = 20.0  # for a device that was reset to be there again
 ADDRESS = re.compile(r"(socket://\S+|/dev/\S+)")
 
@@ -40,6 +44,8 @@ class Station:
         self.entry, self.detector, self.log = entry, detector, log
         self._scratch, self._given = scratch, image
         self._device: Device | None = None
+        self._emulator: Emulator | None = None
+        self._line = ""  # URL of what runs
         self._child: subprocess.Popen[str] | None = None
         self._flashed = False
         self._core: Core | None = None
@@ -72,11 +78,24 @@ class Station:
         """What runs on the device, where it comes from here."""
         return self._given or (self.build.image if self.build else None)
 
+    def affordable(self, windows: int) -> int:
+        """So many; fewer, but five, where its line or emulator takes more than LINE_SECONDS for them."""
+        spec, row = self.detector.spec, self.board
+        paced = row.baud // 10 if row and row.baud and not self.entry.emulated else EMULATED_BYTES_PER_S
+        paced = PROCESS_BYTES_PER_S if row and not row.bare else paced
+        return min(windows, max(5, int(LINE_SECONDS * paced) // (2 * spec.hop * spec.channels)))
+
     def device(self) -> Device:
         """Open, and holding the detector: opened now if need be. Raises CyberHansError."""
         if self._device is None:
-            self._device = self._open(self._url())
-            self._device.require(self.detector)
+            device = self._open(self._line or self._url())
+            try:
+                device.require(self.detector)
+            except CyberHansError:
+                device.close()
+                raise
+            self._device, self._emulator = device, self._emulator or device.emulator
+            self._line = self._line or (device.emulator.url if device.emulator else device.name)
         return self._device
 
     def close(self) -> None:
@@ -84,12 +103,25 @@ class Station:
         if self._device:
             with contextlib.suppress(CyberHansError):
                 self._device.leave()
-            self._device.close()
+        self._power_off()
+
+    def hang_up(self) -> None:
+        """The host is gone, without a word; the device runs on, and the next device() opens it as it is."""
+        if self._device:
+            self._device.hang_up()
             self._device = None
-        if self._child:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
+
+    @contextlib.contextmanager
+    def line(self) -> Iterator[str]:
+        """The URL of the line of the device, which runs on, to be opened by another: a proxy, a second host."""
+        self.device()
+        self.hang_up()
+        yield self._line
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that is the device, or its emulator, where this program started it."""
+        return self._emulator.pid if self._emulator else None
 
     @property
     def resets(self) -> bool:
@@ -98,16 +130,23 @@ class Station:
 
     def restart(self) -> Device:
         """Power off at once, whatever the device is doing, and on again. Raises CyberHansError."""
-        if self._device and self._device.emulator:
-            self._device.emulator.close()
-        if self._device:
-            self._device.close()
-            self._device = None
+        self._power_off()
         if self.entry.reset:
             self._run(self.entry.reset)
-        elif not self.entry.emulated:
-            self.close()
-        return self._again() if self.entry.reset else self.device()
+            return self._again()
+        return self.device()
+
+    def _power_off(self) -> None:
+        """Of what this program started; the line of all else is left."""
+        if self._emulator:
+            self._emulator.close()
+            self._emulator = None
+        if self._child:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+        self.hang_up()
+        self._line = ""
 
     @contextlib.contextmanager
     def aside(self, change: Callable[[Entry], Entry] = lambda entry: entry, counting: bool = False) -> Iterator[Device]:
@@ -116,11 +155,6 @@ class Station:
         with self._open(change(self.entry).url, counting) as device:
             device.require(self.detector)
             yield device
-
-    def url(self) -> str:
-        """Where the open device's line is: for a second program in its place, as a proxy."""
-        device = self.device()
-        return device.emulator.url if device.emulator else self._url()
 
     def _again(self) -> Device:
         """Ports vanish and come back while a device restarts."""

@@ -7,26 +7,31 @@ import random
 import socket
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 
 import serial
 
+from cyberhans.device import BAUD
+
 # What happens to a packet, by name: first what befalls it as a whole, then its bytes.
 WHOLE = ("drop", "duplicate", "reorder", "delay")
 BYTES = ("corrupt", "lose_byte", "insert")
 FAULTS = (*WHOLE, *BYTES)
+BIT, FLIP, JITTER = "bit", "flip", "jitter"  # one bit of a packet; each bit by itself; a delay that keeps the order
+JITTER_SECONDS = 0.05  # at most
 REORDER_SECONDS = 0.03  # at most, that a packet waits for another one to overtake it
 DELAY_SECONDS = 0.2  # at most; what comes after it overtakes it
 
 
 class Faults:
-    """One direction. rates: probability of each fault, for each packet; the same seed gives the same faults."""
+    """One direction. rates: probability of each fault, for each packet, but of `flip` for each bit; the same seed gives
+    the same faults."""
 
     def __init__(self, rates: Mapping[str, float], seed: str) -> None:
-        assert set(rates) <= set(FAULTS)
+        assert set(rates) <= {*FAULTS, BIT, FLIP, JITTER}
         self.rates = dict(rates)
         self.done: Counter[str] = Counter()  # "packets", and each fault by its name
         self._random = random.Random(seed)
@@ -34,11 +39,32 @@ class Faults:
         self._later: list[tuple[float, int, bytes]] = []
         self._order = count()
         self._held: tuple[float, bytes] | None = None  # until when, at the latest
+        self._queue: deque[tuple[float, bytes]] = deque()  # what jitter keeps back, in order, and until when
 
     def feed(self, data: bytes, now: float) -> bytes:
         """What goes on at once of `data`, which came at time `now`, in seconds, and of what was put aside before."""
         *packets, self._rest = (self._rest + data).split(b"\0")
-        return b"".join([self._one(packet + b"\0", now) for packet in packets]) + self._due(now)
+        passed = [self._one(packet + b"\0", now) for packet in packets]
+        if not self._queue and not self.rates.get(JITTER):
+            return b"".join(passed) + self._due(now)
+        for packet in (*passed, self._due(now)):
+            self._keep_back(packet, now)
+        return self._in_time(now)
+
+    def _keep_back(self, packet: bytes, now: float) -> None:
+        """No packet overtakes one that waits."""
+        if not packet:
+            return
+        late = self._random.random() < self.rates.get(JITTER, 0.0)
+        until = now + late * self._random.random() * JITTER_SECONDS
+        self.done[JITTER] += late
+        self._queue.append((max(until, self._queue[-1][0]) if self._queue else until, packet))
+
+    def _in_time(self, now: float) -> bytes:
+        due = b""
+        while self._queue and self._queue[0][0] <= now:
+            due += self._queue.popleft()[1]
+        return due
 
     def _one(self, packet: bytes, now: float) -> bytes:
         hit = {fault: self._random.random() < self.rates.get(fault, 0.0) for fault in FAULTS}
@@ -46,7 +72,7 @@ class Faults:
         hit["reorder"] &= self._held is None
         self.done["packets"] += 1
         self.done.update(fault for fault in FAULTS if hit[fault])
-        packet = _bend(packet, hit, int(place * len(packet)), value)
+        packet = self._flip(_bend(packet, hit, int(place * len(packet)), value))
         if hit["drop"]:
             return b""
         copies = 1 + hit["duplicate"]
@@ -57,6 +83,20 @@ class Faults:
             self._held = (now + REORDER_SECONDS, packet * copies)
             return b""
         return packet * copies + self._let_go()
+
+    def _flip(self, packet: bytes) -> bytes:
+        """Single bits, where such faults are asked for."""
+        if not packet or not (self.rates.get(FLIP) or self.rates.get(BIT)):
+            return packet
+        bits = [place for place in range(8 * len(packet)) if self._random.random() < self.rates.get(FLIP, 0.0)]
+        self.done[FLIP] += len(bits)
+        if self._random.random() < self.rates.get(BIT, 0.0):
+            bits.append(self._random.randrange(8 * len(packet)))
+            self.done[BIT] += 1
+        bent = bytearray(packet)
+        for place in bits:
+            bent[place // 8] ^= 1 << place % 8
+        return bytes(bent)
 
     def _due(self, now: float) -> bytes:
         due = b""
@@ -99,7 +139,7 @@ class Proxy:
     def serve(self, server: socket.socket, device: str) -> None:
         """One host after the other, until end()."""
         server.settimeout(0.05)
-        with serial.serial_for_url(device, timeout=0) as port:
+        with serial.serial_for_url(device, baudrate=BAUD, timeout=0) as port:
             while not self._ended.is_set():
                 try:
                     link, _ = server.accept()
@@ -134,7 +174,7 @@ def proxy(
     to_host: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> Iterator[Proxy]:
-    """A proxy in front of the URL of a device, which may be a pty or socket://HOST:PORT."""
+    """A proxy in front of the URL of a device: a port, a pty or socket://HOST:PORT."""
     made = Proxy(to_device or {}, to_host or {}, seed)
     with socket.create_server(("127.0.0.1", 0)) as server:
         made.url = f"socket://127.0.0.1:{server.getsockname()[1]}"
@@ -145,4 +185,3 @@ def proxy(
         finally:
             made.end()
             thread.join(5)
-            assert not thread.is_alive()
