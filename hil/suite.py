@@ -20,7 +20,7 @@ from cyberhans.train import train
 
 KINDS = ("gaussian", "autoencoder", "forest", "trees")
 BASELINE = ROOT / "hil" / "baseline.json"
-PER_PAIR, PER_SOURCE = 7, 2  # tests of a device with a detector; and for each source of windows
+PER_PAIR, PER_SOURCE = 47, 2  # tests of a device with a detector; and for each source of windows
 SOURCES = 2  # golden, adversarial
 
 

@@ -8,6 +8,7 @@ is imported before a device is asked for: pytest loads this file wherever Cyber-
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,16 +138,32 @@ def detector_name(detector: Detector) -> str:
 
 
 @pytest.fixture(scope="session")
-def hil_station(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    """One device of the bench with its detector: see cyberhans.hil.station."""
-    from cyberhans.hil.station import Station
+def hil_stations() -> dict[str, Station]:
+    """All so far by their names, with their images and logs: one may be wanted again after others."""
+    return {}
 
+
+@pytest.fixture(scope="session")
+def hil_station(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, hil_stations: dict[str, Station]
+) -> Iterator[Station]:
+    """One device of the bench with its detector: see cyberhans.hil.station."""
     entry, detector = request.param
-    image = request.config.getoption("hil_image")
-    scratch = tmp_path_factory.mktemp(f"{entry.id}-{detector_name(detector)}")
-    station = Station(entry, detector, scratch, Path(image) if image else None)
-    yield station
-    station.close()
+    name = f"{entry.id}-{detector_name(detector)}"
+    if name not in hil_stations:
+        hil_stations[name] = _station(request.config, entry, detector, name, tmp_path_factory.mktemp(name))
+    yield hil_stations[name]
+    hil_stations[name].close()
+
+
+def _station(config: pytest.Config, entry: Entry, detector: Detector, name: str, scratch: Path) -> Station:
+    from cyberhans.hil.station import Station
+    from cyberhans.packet_log import PacketLog
+
+    image, folder = config.getoption("hil_image"), log_dir(config)
+    facts = {"board": entry.board, "detector": detector.digest.hex()}
+    log = PacketLog(folder / f"{name}.jsonl", entry.id, **facts) if folder else None
+    return Station(entry, detector, scratch, Path(image) if image else None, log)
 
 
 @pytest.fixture
@@ -185,14 +202,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """With --hil-require a skipped test is a failure; after a failed one the device is opened anew."""
+    """With --hil-require a skipped test is a failure; after a failed one, whose last packets are kept, the device is
+    opened anew."""
     report = yield
     if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("hil_require"):
         report.outcome, report.longrepr = "failed", f"skipped, and --hil-require: {report.longrepr[2]}"
     station = getattr(item, "funcargs", {}).get("hil_station")
     if station and report.when == "call" and report.failed:
         station.close()
+        if station.log:
+            report.user_properties.append(("link", last_packets(station.log.path)))
     return report
+
+
+def last_packets(log: Path, lines: int = 40, width: int = 160) -> str:
+    """The end of a packet log, each line cut."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - lines * 4096))
+        rows = file.read().decode("ascii", "replace").splitlines()[-lines:]
+    return "\n".join(row if len(row) <= width else row[:width] + " ..." for row in rows)
 
 
 class Count:
