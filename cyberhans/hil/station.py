@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COMMAND_SECONDS = 120.0
 LINE_SECONDS = 10.0  # that the windows of one test may take on their way
-EMULATED_BYTES_PER_S = 200_000
+EMULATED_BYTES_PER_S = 40_000
 PROCESS_BYTES_PER_S = 2_000_000
 RETURN_SECONDS = 20.0  # for a device that was reset to be there again
 ADDRESS = re.compile(r"(socket://\S+|/dev/\S+)")
@@ -78,12 +78,12 @@ class Station:
         """What runs on the device, where it comes from here."""
         return self._given or (self.build.image if self.build else None)
 
-    def affordable(self, windows: int) -> int:
-        """So many; fewer, but five, where its line or emulator takes more than LINE_SECONDS for them."""
+    def affordable(self, windows: int, seconds: float = LINE_SECONDS) -> int:
+        """So many; fewer, but five, where its line or emulator takes longer for them."""
         spec, row = self.detector.spec, self.board
         paced = row.baud // 10 if row and row.baud and not self.entry.emulated else EMULATED_BYTES_PER_S
         paced = PROCESS_BYTES_PER_S if row and not row.bare else paced
-        return min(windows, max(5, int(LINE_SECONDS * paced) // (2 * spec.hop * spec.channels)))
+        return min(windows, max(5, int(seconds * paced) // (2 * spec.hop * spec.channels)))
 
     def device(self) -> Device:
         """Open, and holding the detector: opened now if need be. Raises CyberHansError."""
@@ -122,6 +122,17 @@ class Station:
     def pid(self) -> int | None:
         """Of the process that is the device, or its emulator, where this program started it."""
         return self._emulator.pid if self._emulator else None
+
+    @property
+    def store(self) -> Path | None:
+        """The file in which the device keeps its state, where it is a process: so power loss is tried with it, too."""
+        return self._scratch / "state" if self.entry.url == "board:native" else None
+
+    def forget_store(self) -> None:
+        """The next device() begins as built, where its store is a file."""
+        self.close()
+        if self.store:
+            self.store.unlink(missing_ok=True)
 
     @property
     def resets(self) -> bool:
@@ -179,8 +190,8 @@ class Station:
             self._flash()
         if USB.fullmatch(self.entry.url):
             return self._usb_port()
-        if self.entry.url == "board:native":  # so that power loss is tried with what it stores
-            return f"board:native,store={self._scratch / 'state'}"
+        if self.store:
+            return f"{self.entry.url},store={self.store}"
         return self.entry.url
 
     def _usb_port(self) -> str:
