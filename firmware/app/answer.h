@@ -7,7 +7,7 @@
 #include "link.h"
 #include "messages.h"
 
-#define FIRMWARE_VERSION "0.4.0" /* of the package cyberhans */
+#define FIRMWARE_VERSION "0.5.0" /* of the package cyberhans */
 
 void answer(const struct link_packet *packet);
 
