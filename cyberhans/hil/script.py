@@ -15,6 +15,7 @@ from cyberhans.spec import Family
 from cyberhans.watch import Watch
 
 Windows = NDArray[np.int16]
+Way = Callable[[Windows], Windows]
 LARGEST = 32_767  # that a sample may have without being at the rail
 HINDRANCES = Cause.STUCK | Cause.CLIPPED | Cause.OFF | Cause.TILTED
 TRIALS = 12  # windows of each kind that are looked at to find the strangest
@@ -30,8 +31,8 @@ class Script:
 
 
 class Kinds:
-    """Windows of a kind by its name, endless, each made of the next golden one: calm, strange, off, stuck, clipped,
-    tilted, and what the detector has no use for left out."""
+    """Windows of a kind by its name, endless, each made of the next golden one: calm, strange, odd (strange, but no
+    louder), off, stuck, clipped, tilted; what the detector has no use for is left out."""
 
     def __init__(self, detector: Detector, core: Core) -> None:
         self._detector, self._core = detector, core
@@ -39,7 +40,9 @@ class Kinds:
         scores = core.run(golden)
         calm = golden[scores.verdict == 0]
         self._of: dict[str, Iterator[Windows]] = {"calm": _over(calm if len(calm) else golden)}
-        self._of["strange"] = self._strangest()
+        ways = self._ways()
+        self._of["strange"] = map(max(ways, key=self._worth), _over(golden))
+        self._of["odd"] = map(max(ways, key=lambda way: self._worth(way, louder=False)), _over(golden))
         for name, change in self._hindrances():
             self._of[name] = map(change, _over(golden))
 
@@ -49,18 +52,21 @@ class Kinds:
     def next(self, name: str) -> Windows:
         return next(self._of[name])
 
-    def _strangest(self) -> Iterator[Windows]:
-        """Of several ways to change a window the one that raises an alarm soonest, else that with the most votes."""
-        golden, full = self._detector.golden, self._full_scale()
-        ways: list[Callable[[Windows], Windows]] = [
+    def _ways(self) -> list[Way]:
+        """To make a window strange."""
+        full = self._full_scale()
+        return [
             lambda window: _scaled(window, 4.0, full), lambda window: _scaled(window, 32.0, full),
             lambda window: _scaled(window, 0.25, full), lambda window: _harsh(window, full),
-            lambda window: _scaled(_harsh(window, full), 0.25, full),
+            lambda window: _scaled(_harsh(window, full), 0.25, full), lambda window: _scaled(window, 0.06, full),
         ]  # fmt: skip
-        return map(max(ways, key=lambda way: self._worth(map(way, _over(golden)))), _over(golden))
 
-    def _worth(self, made: Iterator[Windows]) -> tuple[int, int]:
+    def _worth(self, way: Way, louder: bool = True) -> tuple[int, int]:
+        """How many windows in alarm it brings, and votes; none where it is louder and must not be."""
+        made = map(way, _over(self._detector.golden))
         seen = self._core.watch().run(np.stack([next(made) for _ in range(TRIALS)]))
+        if not louder and self._detector.alarm and (seen.rise > self._detector.alarm.rise).any():
+            return 0, 0
         judged = (seen.reasons & int(HINDRANCES)) == 0
         return int((seen.state == State.ALARM).sum()), int((seen.verdict[judged]).sum())
 
@@ -68,7 +74,7 @@ class Kinds:
         alarm = self._detector.alarm
         return (alarm.full_scale - 1 if alarm and alarm.full_scale else LARGEST) or LARGEST
 
-    def _hindrances(self) -> Iterator[tuple[str, Callable[[Windows], Windows]]]:
+    def _hindrances(self) -> Iterator[tuple[str, Way]]:
         spec, alarm = self._detector.spec, self._detector.alarm
         if alarm is None:
             return
@@ -97,6 +103,8 @@ def script(detector: Detector, core: Core, most: int) -> Script:
     made.until("calm", State.NORMAL, 4 * votes)
     for kind in ("off", "clipped", "stuck"):
         made.some(kind, 1)
+    made.until("odd", State.ALARM, 2 * votes)  # which votes alone raise, and end
+    made.until("calm", State.NORMAL, 2 * votes)
     made.mixed(2 * votes)
     return made.script()
 
