@@ -188,15 +188,9 @@ class Device:
         alarm logic remembers begins as built, and again so at a window that was lost and is sent again (`begun`).
 
         credits: fewer packets under way than the device offers. What is lost is sent again; raises CyberHansError if
-<<<<<<< HEAD
         that does not help, or if verdicts come that belong to no window. step: sample frames of a packet, at most,
         for a line that damages long ones. number: that the first window has on the link, in place of one that no host
         has used. goes_on: the stream under way goes on, with the options that it began with.
-=======
-        that does not help, or if verdicts come that belong to no window. step: sample frames of a packet, at most, for
-        a line that damages long ones. number: that the first window has on the link, in place of one that no host has
-        used. goes_on: the stream under way goes on, with the options that it began with.
->>>>>>> wt-suite
         """
         begun = not goes_on
         self._number = self._number if number is None else number
