@@ -23,7 +23,7 @@ ANSWER_SECONDS = 5.0
 QUIET_SECONDS = 0.3  # after which nothing more is expected
 NOISE_BYTES = 4000
 ASKED = 200  # times INFO, without waiting
-WAYS = ("crc", "crc_zero", "crc_swapped", "bit", "short", "long", "cut", "odd")
+WAYS = ("crc", "crc_zero", "crc_swapped", "bit", "short", "long", "excess", "cut", "odd")
 UNKNOWN = sorted(set(range(1, 0x20)) - {int(kind) for kind in Request} - {0x0A, 0x0D})  # which are line ends
 SHORT = [Request.START, Request.SAMPLES, Request.TRACE, Request.CAPTURE, Request.CREDIT, Request.REBASELINE]
 
@@ -56,11 +56,12 @@ def _still_right(station: Station, count: int = 1) -> None:
 
 
 def _damaged(way: str, body_max: int) -> bytes:
-    """A START that no device may take, without its delimiter."""
+    """A packet that no device may take, without its delimiter. excess: the largest that it takes, and more after it."""
     frame = bytes((Request.START, 99)) + Start(0, 1).pack()
     crc = zlib.crc32(frame)
     sound = bytes(cobs.encode(frame + crc.to_bytes(4, "little")))
     long = frame + bytes(range(1, 200)) * (2 + body_max // 100)
+    largest = bytes((Request.INFO, 99)) + bytes(1 + place % 255 for place in range(body_max))
     ways = {
         "crc": cobs.encode(frame + (crc ^ 0x100).to_bytes(4, "little")),
         "crc_zero": cobs.encode(frame + bytes(4)),
@@ -68,6 +69,7 @@ def _damaged(way: str, body_max: int) -> bytes:
         "bit": sound[:4] + bytes((sound[4] ^ 2 or 4,)) + sound[5:],
         "short": cobs.encode(frame[:2] + b"\1\1\1"),
         "long": cobs.encode(long + zlib.crc32(long).to_bytes(4, "little")),
+        "excess": cobs.encode(largest + zlib.crc32(largest).to_bytes(4, "little") + b"and so on"),
         "cut": sound[:-3],
         "odd": b"\x80\xff\xfe\x01\x80",
     }
