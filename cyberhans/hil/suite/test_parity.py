@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ def test_every_stage_has_the_hosts_bits(hil_station: Station, hil_windows: Windo
     for number in chosen[:STAGED]:
         found = find_difference(hil_station.device(), hil_station.core, hil_windows[number], number)
         if found:
-            hil_record("difference", found.to_dict())
+            hil_record("difference", json.dumps(found.to_dict()))
         assert found is None
     hil_record("windows", len(chosen))
 
@@ -29,7 +31,7 @@ def test_every_window_has_the_hosts_bits(hil_station: Station, hil_windows: Wind
     """Features, score, verdict and state, as one stream."""
     outcome = verify(hil_station.detector, hil_windows, hil_station.device())
     if outcome.first_difference:
-        hil_record("difference", outcome.first_difference.to_dict())
+        hil_record("difference", json.dumps(outcome.first_difference.to_dict()))
     hil_record("windows", outcome.windows)
     hil_record("differing_bits", sum(outcome.differing_bits.values()))
     assert outcome.first_difference is None
