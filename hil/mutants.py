@@ -167,8 +167,12 @@ class Workshop:
                          firmware=self._firmware, extra_flags=mutant.flags, work=work).image  # fmt: skip
 
     def outcome(self, mutant: Mutant) -> Outcome:
-        """Build it and run the suite, parity first, until a test fails. Raises CyberHansError where it does not build."""
-        begun, image = time.monotonic(), self.image(mutant)
+        """Build it and run the suite, parity first, until a test fails. One that does not build is not caught."""
+        begun = time.monotonic()
+        try:
+            image = self.image(mutant)
+        except CyberHansError as wrong:
+            return Outcome(mutant, False, "", "", str(wrong), 0)
         code, (test, stage, why) = self._suite(mutant, image)
         shutil.rmtree(image.parent)
         return Outcome(mutant, code == 1, test, stage, why, round(time.monotonic() - begun, 1))

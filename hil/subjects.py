@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from tests.small_detector import small_detector, small_spec
-from tests.watched import script, watched_detector
+from tests.watched import GRAVITY, Windows, script, watched_detector, windows
 
 from cyberhans.core import firmware_dir
 from cyberhans.dataset import load_protocol
@@ -20,6 +22,8 @@ MACHINE = "pump"
 # Golden windows of the subject `states`: all that its alarm logic can say, one after the other.
 STATES = (("healthy", 20), ("worn", 20), ("healthy", 25), ("tilted", 10), ("healthy", 15), ("stuck", 3), ("clipped", 3),
           ("off", 8), ("healthy", 5), ("louder", 40), ("healthy", 20))  # fmt: skip
+SOFTER = 20  # windows at half the amplitude: votes, and no rise
+WAVERING = 24  # windows that waver by a fourth of an octave of amplitude: votes, and no change
 LONG = 16_384  # samples: five windows are more than 2^16
 
 
@@ -61,8 +65,19 @@ def _scored(made: Detector, folder: Path) -> Detector:
     return replace(made, golden_score=score, threshold=int(score[0])).save(folder)
 
 
+def _scaled(gain: NDArray[np.float64]) -> Windows:
+    """Healthy windows, each with its gain."""
+    return ((windows("healthy", len(gain)) - GRAVITY) * gain[:, None, None] + GRAVITY).round().astype(np.int16)
+
+
+def _golden() -> Windows:
+    healthy, softer = windows("healthy", 20), np.full(SOFTER, 0.5)
+    wavering = 2.0 ** np.where(np.arange(WAVERING) % 2, 0.25, -0.25)
+    return np.concatenate([script(STATES), _scaled(softer), healthy, _scaled(wavering), healthy])
+
+
 def _states(folder: Path) -> Detector:
-    made, golden = watched_detector(folder), script(STATES)
+    made, golden = watched_detector(folder), _golden()
     watched = made.core().watch().run(golden)
     return replace(made, golden=golden, golden_features=watched.features, golden_score=watched.score).save(folder)
 

@@ -1,8 +1,9 @@
 """The pytest plugin: options, the fixtures `hil_...`, and tests for each device x detector x recording.
 
 A test that asks for `hil_station` runs once for each device and detector; one that asks for `hil_windows` too, for the
-golden windows, the adversarial ones and each recording. Without --device or --hil-map they are skipped. Nothing heavy is
-imported before a device is asked for: pytest loads this file wherever Cyber-Hans is installed.
+golden windows, the adversarial ones, those that strain a model's floats, and each recording. Without --device or
+--hil-map they are skipped. Nothing heavy is imported before a device is asked for: pytest loads this file wherever
+Cyber-Hans is installed.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _sources(config: pytest.Config, detector: Detector) -> list[Source]:
     from cyberhans.hil.sources import sources
 
     try:
-        return sources(detector.spec, config.getoption("hil_recordings"), config.getoption("hil_windows"))
+        return sources(detector, config.getoption("hil_recordings"), config.getoption("hil_windows"))
     except CyberHansError as wrong:
         raise pytest.UsageError(str(wrong)) from None
 
