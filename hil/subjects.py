@@ -23,7 +23,8 @@ MACHINE = "pump"
 STATES = (("healthy", 20), ("worn", 20), ("healthy", 25), ("tilted", 10), ("healthy", 15), ("stuck", 3), ("clipped", 3),
           ("off", 8), ("healthy", 5), ("louder", 40), ("healthy", 20))  # fmt: skip
 SOFTER = 20  # windows at half the amplitude: votes, and no rise
-WAVERING = 24  # windows that waver by a fourth of an octave of amplitude: votes, and no change
+WAVERING = 24  # windows that waver about the healthy ones by two octaves: votes, and less change than asked for
+CHANGE = 150  # 1/256 octave
 LONG = 16_384  # samples: five windows are more than 2^16
 
 
@@ -72,12 +73,14 @@ def _scaled(gain: NDArray[np.float64]) -> Windows:
 
 def _golden() -> Windows:
     healthy, softer = windows("healthy", 20), np.full(SOFTER, 0.5)
-    wavering = 2.0 ** np.where(np.arange(WAVERING) % 2, 0.25, -0.25)
+    wavering = 2.0 ** np.where(np.arange(WAVERING) % 2, 1.0, -1.0)
     return np.concatenate([script(STATES), _scaled(softer), healthy, _scaled(wavering), healthy])
 
 
 def _states(folder: Path) -> Detector:
     made, golden = watched_detector(folder), _golden()
+    assert made.alarm
+    made = replace(made, alarm=replace(made.alarm, change=CHANGE)).save(folder)
     watched = made.core().watch().run(golden)
     return replace(made, golden=golden, golden_features=watched.features, golden_score=watched.score).save(folder)
 
