@@ -80,9 +80,9 @@ def _golden() -> Windows:
 def _states(folder: Path) -> Detector:
     made, golden = watched_detector(folder), _golden()
     assert made.alarm
-    made = replace(made, alarm=replace(made.alarm, change=CHANGE)).save(folder)
-    watched = made.core().watch().run(golden)
-    return replace(made, golden=golden, golden_features=watched.features, golden_score=watched.score).save(folder)
+    alone = made.core().run(golden)
+    return replace(made, alarm=replace(made.alarm, change=CHANGE), golden=golden, golden_features=alone.features,
+                   golden_score=alone.score).save(folder)  # fmt: skip
 
 
 def _trained(kind: str, folder: Path) -> Detector:
