@@ -9,7 +9,7 @@ COMMIT  ?= HEAD
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fast parity mutants usb endurance bench size size-diff screenshot tools clean
+.PHONY: help demo test check lint fast parity usb endurance bench size size-diff screenshot tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,11 +33,12 @@ fast: $(VENV)/.tested
 parity: $(VENV)/.tested ## every test window of four protocols, on every board by every compiler: the README's table
 	CYBERHANS_ENDURANCE=1 $(PYTEST) -n $(WORKERS) --dist worksteal hil/test_parity.py
 
-mutants: $(VENV)/.tested ## the test of the tests: seeded faults, each caught by the suite, in its stage; MUTANTS="--json", or their names
-	$(BIN)/python -m hil.mutants $(MUTANTS)
-
 usb: $(VENV)/.tested ## real USB: Debian's kernel in QEMU, both ends of a cable that is pulled three times during a capture
 	$(BIN)/python -m hil.usb
+
+.PHONY: mutants
+mutants: $(VENV)/.tested ## the test of the tests: seeded faults, each to be caught in its stage; MUTANTS="--json", or names
+	$(BIN)/python -m hil.mutants $(MUTANTS)
 
 endurance: $(VENV)/.tested ## every long test with its full count; hil/README.md holds the last figures
 	CYBERHANS_ENDURANCE=1 $(PYTEST) -n $(WORKERS) --dist worksteal

@@ -1,9 +1,8 @@
 """The pytest plugin: options, the fixtures `hil_...`, and tests for each device x detector x recording.
 
 A test that asks for `hil_station` runs once for each device and detector; one that asks for `hil_windows` too, for the
-golden windows, the adversarial ones, those that strain a model's floats, and each recording. Without --device or
---hil-map they are skipped. Nothing heavy is imported before a device is asked for: pytest loads this file wherever
-Cyber-Hans is installed.
+golden windows, the adversarial ones and each recording. Without --device or --hil-map they are skipped. Nothing heavy is
+imported before a device is asked for: pytest loads this file wherever Cyber-Hans is installed.
 """
 
 from __future__ import annotations
