@@ -7,96 +7,30 @@ The faults are in mutants.toml. A patch that no longer applies is an error, so t
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
 import itertools
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cyberhans.build import build
-from cyberhans.core import firmware_dir
-from cyberhans.detector import Detector, load_detector
+from cyberhans import hil
 from cyberhans.errors import CyberHansError
-from hil.subjects import subject
+from hil.mutant import UNMODIFIED, Mutant, mutants
+from hil.workshop import Workshop
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parent.parent
 SUITE = "cyberhans.hil.suite"
+PARITY = Path(hil.__file__).parent / "suite" / "test_parity.py"
 SUITE_SECONDS = 900.0
-RIGHT_STAGE = 0.9  # of those caught that have a stage
-NUMBER = re.compile(r"0x[0-9a-f]+|-?\d+(?:\.\d+)?(?:e-?\d+)?")
-OF_THE_DETECTOR = "detector/"
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One seeded fault.
-
-    what      in words
-    file      below firmware/, or detector/NAME of the detector's folder; "" where flags make the fault
-    old, new  text that stands there once, and what takes its place; or:
-    array, index, by  an array of tables.c or model.c by the end of its name, and what is added to one entry
-    flags     more compiler flags
-    stage     the one that the report has to name; "" where no stage differs
-    seen_by   without a stage: the module of the suite that is there for it
-    board, detector  what it is tried on (hil/subjects.py)
-    """
-
-    name: str
-    what: str
-    file: str = ""
-    old: str = ""
-    new: str = ""
-    array: str = ""
-    index: int = 0
-    by: float = 1
-    flags: tuple[str, ...] = ()
-    stage: str = ""
-    seen_by: str = ""
-    board: str = "native"
-    detector: str = "small"
-
-    def patched(self, text: str) -> str:
-        """The file's text with the fault in it. Raises CyberHansError unless there is exactly one place for it."""
-        return self._bumped(text) if self.array else self._swapped(text)
-
-    def _swapped(self, text: str) -> str:
-        if text.count(self.old) != 1 or self.old == self.new:
-            raise CyberHansError(f"mutant {self.name}: {self.file} has {self.old!r} {text.count(self.old)} times; "
-                                 "mend it in mutants.toml")  # fmt: skip
-        return text.replace(self.old, self.new)
-
-    def _bumped(self, text: str) -> str:
-        found = re.findall(rf"{self.array}\[\d+\] = {{.*?}};", text, re.DOTALL)
-        if len(found) != 1:
-            raise CyberHansError(f"mutant {self.name}: {self.file} has {len(found)} arrays {self.array}; "
-                                 "mend it in mutants.toml")  # fmt: skip
-        head, body = found[0].split("{", 1)
-        entry = list(NUMBER.finditer(body))[self.index]
-        number = float(entry[0]) if "." in entry[0] else int(entry[0], 0)
-        bumped = number + self.by if "." in entry[0] else int(number + self.by)
-        return text.replace(found[0], f"{head}{{{body[: entry.start()]}{bumped}{body[entry.end() :]}")
-
-
-UNMODIFIED = Mutant("unmodified", "firmware as it is")
-
-
-def mutants() -> list[Mutant]:
-    """All of mutants.toml, in its order. Raises TypeError where a key is none of Mutant's."""
-    rows = tomllib.loads((HERE / "mutants.toml").read_text(encoding="utf-8"))
-    return [Mutant(name, **{key: tuple(value) if key == "flags" else value for key, value in row.items()})
-            for name, row in rows.items()]  # fmt: skip
+RIGHT_STAGE = 0.9  # of those that have a stage
 
 
 @dataclass(frozen=True)
@@ -114,6 +48,11 @@ class Outcome:
     def right(self) -> bool:
         return self.caught and self.stage == self.mutant.stage
 
+    @property
+    def quiet(self) -> bool:
+        """The suite ran to its end and found nothing."""
+        return not self.caught and not self.why
+
     def to_dict(self) -> dict[str, Any]:
         told = {name: getattr(self.mutant, name) for name in ("name", "what", "board", "detector")}
         return told | {"expected": self.mutant.stage, "right": self.right} | {
@@ -121,101 +60,42 @@ class Outcome:
         }  # fmt: skip
 
 
-class Workshop:
-    """Where mutants are built: a copy of firmware/ and of each detector's folder, patched for a while, and what a build
-    leaves for the next one of the same board and detector, which compiles only what has changed."""
-
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch.resolve()
-        self._firmware = self._scratch / "firmware"
-        shutil.copytree(firmware_dir(), self._firmware)
-        (self._scratch / "pytest.ini").write_text("[pytest]\njunit_family = xunit1\n")
-
-    def detector(self, name: str) -> Detector:
-        """The host's, which no mutant changes."""
-        folder = self._scratch / "detectors" / name
-        made = load_detector(folder) if folder.exists() else subject(name, folder)
-        if not self._patched(name).exists():
-            shutil.copytree(folder, self._patched(name))
-        return made
-
-    def _patched(self, name: str) -> Path:
-        return self._scratch / "patched" / name
-
-    @contextlib.contextmanager
-    def seeded(self, mutant: Mutant) -> Iterator[None]:
-        """The fault is in its file meanwhile. Raises CyberHansError where it does not apply."""
-        detector = self.detector(mutant.detector)
-        with contextlib.ExitStack() as stack:
-            if mutant.file.startswith(OF_THE_DETECTOR):
-                folder, name = self._patched(mutant.detector), mutant.file.removeprefix(OF_THE_DETECTOR)
-                text = mutant.patched((folder / name).read_text())
-                stack.enter_context(_rewritten(folder / name, text))
-                stack.enter_context(_rewritten(folder / "detector.json", _described(detector, folder, name, text)))
-            elif mutant.file:
-                path = self._firmware / mutant.file
-                stack.enter_context(_rewritten(path, mutant.patched(path.read_text())))
-            yield
-
-    def image(self, mutant: Mutant) -> Path:
-        """Built with the fault in it. Raises CyberHansError."""
-        with self.seeded(mutant):
-            kept = "-".join((mutant.board, mutant.detector, *mutant.flags)).replace("/", "_")
-            work = self._scratch / "work" / kept
-            work.mkdir(parents=True, exist_ok=True)
-            return build(self._patched(mutant.detector), mutant.board, self._scratch / "out" / mutant.name,
-                         firmware=self._firmware, extra_flags=mutant.flags, work=work).image  # fmt: skip
-
-    def outcome(self, mutant: Mutant) -> Outcome:
-        """Build it and run the suite, parity first, until a test fails. One that does not build is not caught."""
-        begun = time.monotonic()
-        try:
-            image = self.image(mutant)
-        except CyberHansError as wrong:
-            return Outcome(mutant, False, "", "", str(wrong), 0)
-        code, (test, stage, why) = self._suite(mutant, image)
-        shutil.rmtree(image.parent)
-        return Outcome(mutant, code == 1, test, stage, why, round(time.monotonic() - begun, 1))
-
-    def _suite(self, mutant: Mutant, image: Path) -> tuple[int | None, tuple[str, str, str]]:
-        told = self._scratch / "told.xml"
-        told.unlink(missing_ok=True)
-        command = [
-            sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--junitxml={told}", "--pyargs",
-            f"{SUITE}.test_parity", SUITE, "--device", f"board:{mutant.board}", "--hil-image", str(image),
-            "--detector", str(self._scratch / "detectors" / mutant.detector),
-        ]  # fmt: skip
-        environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
-        environment.pop("PYTEST_ADDOPTS", None)
-        try:
-            done = subprocess.run(command, cwd=self._scratch, env=environment, capture_output=True, text=True,
-                                  timeout=SUITE_SECONDS)  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return None, ("", "", f"the suite hangs for {SUITE_SECONDS:g} s")
-        if done.returncode > 1:
-            return done.returncode, ("", "", (done.stderr + done.stdout).strip().splitlines()[-1])
-        return done.returncode, first_failure(told)
-
-
-@contextlib.contextmanager
-def _rewritten(path: Path, text: str) -> Iterator[None]:
-    before = path.read_text()
-    path.write_text(text)
+def outcome(workshop: Workshop, mutant: Mutant) -> Outcome:
+    """Build it and run the suite until a test fails: parity, which names stages, then all else. One that does not build
+    is not caught."""
+    begun, code = time.monotonic(), 0
     try:
-        yield
-    finally:
-        path.write_text(before)
+        image = workshop.image(mutant)
+    except CyberHansError as wrong:
+        return Outcome(mutant, False, "", "", str(wrong), 0.0)
+    found = ("", "", "")
+    for part in ([f"{SUITE}.test_parity"], [SUITE, f"--ignore={PARITY}"]):
+        code, found = _suite(workshop, mutant, image, part)
+        if code != 0:
+            break
+    shutil.rmtree(image.parent)
+    return Outcome(mutant, code == 1, *found, round(time.monotonic() - begun, 1))
 
 
-def _described(detector: Detector, folder: Path, name: str, text: str) -> str:
-    """detector.json of a folder whose file `name` is another: its digests fit again, or nothing would be built. What a
-    device tells of itself stays, for it lies in detector.c: that it is another one has to be seen in what it computes."""
-    fields = json.loads((folder / "detector.json").read_text())
-    fields["files"][name] = hashlib.sha256(text.encode()).hexdigest()
-    if name == "model.c":
-        other = replace(detector, model=replace(detector.model, text=text))
-        fields["digests"] |= {"model": other.model.digest.hex(), "detector": other.digest.hex()}
-    return json.dumps(fields)
+def _suite(workshop: Workshop, mutant: Mutant, image: Path, part: Sequence[str]) -> tuple[int, tuple[str, str, str]]:
+    """Of pytest, as a user runs it: the exit code, and test, stage and why of the first failure."""
+    folder = workshop.detector(mutant.detector).folder
+    told = image.with_name("told.xml")
+    command = [
+        sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "junit_family=xunit1",
+        f"--junitxml={told}", "--pyargs", *part, "--device", f"board:{mutant.board}", "--hil-image", str(image),
+        "--detector", str(folder),
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("PYTEST_ADDOPTS", None)
+    try:
+        done = subprocess.run(command, cwd=image.parent, env=environment, capture_output=True, text=True,
+                              timeout=SUITE_SECONDS)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return -1, ("", "", f"the suite hangs for {SUITE_SECONDS:g} s")
+    if done.returncode > 1:
+        return done.returncode, ("", "", (done.stderr + done.stdout).strip().splitlines()[-1])
+    return done.returncode, first_failure(told)
 
 
 def first_failure(junit: Path) -> tuple[str, str, str]:
@@ -235,27 +115,29 @@ def clean(workshop: Workshop, chosen: Sequence[Mutant], runs: int) -> Iterator[O
     pairs = list(dict.fromkeys((mutant.board, mutant.detector) for mutant in chosen))
     for number in range(runs):
         board, detector = pairs[number % len(pairs)]
-        yield workshop.outcome(replace(UNMODIFIED, board=board, detector=detector))
+        yield outcome(workshop, replace(UNMODIFIED, board=board, detector=detector))
 
 
-def line(outcome: Outcome) -> str:
+def line(found: Outcome) -> str:
     """For people."""
-    mutant = outcome.mutant
-    place = f"{mutant.board}, {mutant.detector}"
-    stage = f"{mutant.stage or '-'} > {outcome.stage or '-'}"
-    caught = "caught" if outcome.caught else "SURVIVES" if mutant.file or mutant.flags else "quiet"
-    return f"{mutant.name:34} {place:28} {caught:8} {stage:23} {outcome.seconds:6.1f} s  {outcome.test or outcome.why}"
+    mutant = found.mutant
+    place, stage = f"{mutant.board}, {mutant.detector}", f"{mutant.stage or '-'} > {found.stage or '-'}"
+    if mutant.name == UNMODIFIED.name:
+        said = "quiet" if found.quiet else "BLAMED"
+    else:
+        said = "caught" if found.caught else "SURVIVES"
+    return f"{mutant.name:34} {place:28} {said:8} {stage:23} {found.seconds:6.1f} s  {found.test or found.why}"
 
 
-def summary(outcomes: Sequence[Outcome], quiet: Sequence[Outcome]) -> dict[str, Any]:
+def summary(tried: Sequence[Outcome], clean_runs: Sequence[Outcome]) -> dict[str, Any]:
     """Counts, and whether all is as it must be."""
-    staged = [outcome for outcome in outcomes if outcome.mutant.stage]
-    right = sum(outcome.right for outcome in staged)
-    survivors = [outcome.mutant.name for outcome in outcomes if not outcome.caught]
-    alarms = sum(bool(outcome.test or outcome.why) for outcome in quiet)
-    good = not survivors and not alarms and right >= RIGHT_STAGE * len(staged)
-    return {"mutants": len(outcomes), "survivors": survivors, "with_a_stage": len(staged), "right_stage": right,
-            "clean_runs": len(quiet), "false_alarms": alarms, "good": good}  # fmt: skip
+    staged = [one for one in tried if one.mutant.stage]
+    right = sum(one.right for one in staged)
+    survivors = [one.mutant.name for one in tried if not one.caught]
+    blamed = sum(not one.quiet for one in clean_runs)
+    good = not survivors and not blamed and right >= RIGHT_STAGE * len(staged)
+    return {"mutants": len(tried), "survivors": survivors, "with_a_stage": len(staged), "right_stage": right,
+            "clean_runs": len(clean_runs), "false_alarms": blamed, "good": good}  # fmt: skip
 
 
 def run(names: Sequence[str], runs: int, as_json: bool) -> int:
@@ -267,9 +149,10 @@ def run(names: Sequence[str], runs: int, as_json: bool) -> int:
     done: dict[bool, list[Outcome]] = {True: [], False: []}
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         workshop = Workshop(Path(scratch))
-        for outcome in itertools.chain(clean(workshop, chosen, runs), map(workshop.outcome, chosen)):
-            done[outcome.mutant.name == UNMODIFIED.name].append(outcome)
-            print(json.dumps(outcome.to_dict()) if as_json else line(outcome), flush=True)
+        tried = (outcome(workshop, mutant) for mutant in chosen)
+        for one in itertools.chain(clean(workshop, chosen, runs), tried):
+            done[one.mutant.name == UNMODIFIED.name].append(one)
+            print(json.dumps(one.to_dict()) if as_json else line(one), flush=True)
     found = summary(done[False], done[True])
     print(json.dumps(found) if as_json else ", ".join(f"{name} {value}" for name, value in found.items()))
     return 0 if found["good"] else 1

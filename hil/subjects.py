@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.small_detector import small_detector, small_spec
-from tests.watched import GRAVITY, Windows, script, watched_detector, windows
 
 from cyberhans.core import firmware_dir
 from cyberhans.dataset import load_protocol
 from cyberhans.detector import Detector
 from cyberhans.spec import Family, Spec, design
 from cyberhans.train import train
+from tests.small_detector import small_detector, small_spec
+from tests.watched import GRAVITY, Windows, script, watched_detector, windows
 
 MACHINE = "pump"
 # Golden windows of the subject `states`: all that its alarm logic can say, one after the other.
