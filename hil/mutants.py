@@ -1,5 +1,5 @@
-"""`make mutants`: the test of the tests. Firmware with one fault seeded in its C is built, and the suite has to catch it
-and to name the stage in which it lies; of unmodified firmware it has to say nothing.
+"""`make mutants`: the test of the tests. Firmware with one fault seeded in its C is built; the suite has to catch
+it and to name the stage in which it lies. Of unmodified firmware it has to say nothing.
 
 The faults are in mutants.toml. A patch that no longer applies is an error, so the list follows the C.
 """
