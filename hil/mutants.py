@@ -105,7 +105,7 @@ def first_failure(junit: Path) -> tuple[str, str, str]:
         if wrong is not None:
             noted = {part.get("name"): part.get("value", "") for part in case.iter("property")}
             stage = json.loads(noted["difference"])["stage"] if "difference" in noted else ""
-            module = case.get("classname", "").rpartition(".")[2]
+            module = Path(case.get("file", "")).stem
             return f"{module}::{case.get('name')}", stage, wrong.get("message", "").splitlines()[0]
     return "", "", ""
 

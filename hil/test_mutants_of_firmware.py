@@ -93,7 +93,7 @@ def test_unmodified_firmware_is_not_blamed(workshop: Workshop, record_property: 
 def test_the_first_failure_of_a_page_is_read(tmp_path: Path) -> None:
     page = tmp_path / "junit.xml"
     noted = '<properties><property name="difference" value="{&quot;stage&quot;: &quot;bands&quot;}"/></properties>'
-    good, bad, worse = (f'<testcase classname="a.test_b" name="{name}">{{}}</testcase>' for name in ("g", "b", "w"))
+    good, bad, worse = (f'<testcase file="../a/test_b.py" name="{name}">{{}}</testcase>' for name in ("g", "b", "w"))
     page.write_text(f"<testsuite>{good.format('')}</testsuite>")
     assert first_failure(page) == ("", "", "")
     failed = bad.format(f'{noted}<failure message="why&#10;more"/>') + worse.format('<error message="else"/>')
