@@ -39,6 +39,10 @@ suite: $(VENV)/.tested ## the suite of cyberhans.hil on every board with four de
 usb: $(VENV)/.tested ## real USB: Debian's kernel in QEMU, both ends of a cable that is pulled three times during a capture
 	$(BIN)/python -m hil.usb
 
+.PHONY: mutants
+mutants: $(VENV)/.tested ## the test of the tests: seeded faults, each to be caught in its stage; MUTANTS="--json", or names
+	$(BIN)/python -m hil.mutants $(MUTANTS)
+
 endurance: $(VENV)/.tested ## every long test with its full count; hil/README.md holds the last figures
 	CYBERHANS_ENDURANCE=1 $(PYTEST) -n $(WORKERS) --dist worksteal
 

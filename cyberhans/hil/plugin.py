@@ -126,7 +126,7 @@ def _sources(config: pytest.Config, detector: Detector) -> list[Source]:
     from cyberhans.hil.sources import sources
 
     try:
-        return sources(detector.spec, config.getoption("hil_recordings"), config.getoption("hil_windows"))
+        return sources(detector, config.getoption("hil_recordings"), config.getoption("hil_windows"))
     except CyberHansError as wrong:
         raise pytest.UsageError(str(wrong)) from None
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
+from cyberhans.hil.floats import has_floats, tipping_windows
 from cyberhans.recording import RATE_TOLERANCE, Recording, load_recording
 from cyberhans.spec import Spec
 from cyberhans.verify import adversarial_windows, gather_windows
@@ -18,7 +19,8 @@ from cyberhans.verify import adversarial_windows, gather_windows
 
 @dataclass(frozen=True)
 class Source:
-    """golden: the detector's own; adversarial: those that strain the arithmetic; else a recording's, `most` of them."""
+    """golden: the detector's own; adversarial: those that strain the arithmetic; floats: those that strain a model's
+    (cyberhans.hil.floats); else a recording's, `most` of them."""
 
     name: str
     path: Path | None = None
@@ -28,15 +30,19 @@ class Source:
         """int16 (k, window, channels). Raises CyberHansError on a recording that has failed its checks."""
         if self.path:
             return gather_windows([load_recording(self.path)], detector.spec, self.most)
+        if self.name == "floats":
+            return tipping_windows(detector)
         return detector.golden if self.name == "golden" else adversarial_windows(detector.spec)
 
 
-def sources(spec: Spec, recordings: str | None, most: int) -> list[Source]:
-    """golden, adversarial, and each WAV of a file or folder that has the Spec's rate and channels.
+def sources(detector: Detector, recordings: str | None, most: int) -> list[Source]:
+    """golden, adversarial, floats if its model has some, and each WAV of a file or folder that has the Spec's rate and
+    channels.
 
     Raises CyberHansError: nothing there, or none that fits.
     """
-    made = [Source("golden"), Source("adversarial")]
+    spec, made = detector.spec, [Source("golden"), Source("adversarial")]
+    made += [Source("floats")] if has_floats(detector) else []
     if recordings is None:
         return made
     root = Path(recordings)
