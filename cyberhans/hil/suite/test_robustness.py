@@ -293,3 +293,14 @@ def test_the_same_request_twice_is_answered_twice(hil_station: Station) -> None:
     first, second = _answers(device)
     assert first == second and first.seq == 77
     assert dataclasses.replace(Info.unpack(first.body), tail=b"") == info
+
+
+def test_a_packet_with_more_behind_it_than_fits_is_dropped(hil_device: Device) -> None:
+    """A sound INFO with the largest body, and four bytes: cut where the room ends it would be sound."""
+    hil_device.start()
+    before = hil_device.ask_info()
+    frame = (bytes((Request.INFO, 99)) + bytes(range(1, 251)) * 5)[: 2 + before.body_max]
+    hil_device.write(cobs.encode(frame + zlib.crc32(frame).to_bytes(4, "little") + b"\1\2\3\4") + b"\0")
+    after = hil_device.ask_info()
+    assert after.broken == before.broken + 1
+    assert not [packet for packet in hil_device.arrived() if packet.seq == 99]
