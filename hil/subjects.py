@@ -52,7 +52,7 @@ def _gap() -> Spec:
 
 TOYS: dict[str, Callable[[], Spec]] = {
     "small": small_spec,
-    "tiny": lambda: small_spec(size="tiny"),
+    "tiny": lambda: small_spec(size="tiny", rate_hz=4000),  # which a Cortex-M0 keeps up with
     "full": _full,
     "long": _long,
     "gap": _gap,
