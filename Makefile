@@ -33,7 +33,7 @@ fast: $(VENV)/.tested
 parity: $(VENV)/.tested ## every test window of four protocols, on every board by every compiler: the README's table
 	CYBERHANS_ENDURANCE=1 $(PYTEST) -n $(WORKERS) --dist worksteal hil/test_parity.py
 
-suite: $(VENV)/.tested ## the suite of cyberhans.hil on every board with four detectors; SUITE="BOARD.. --update-baseline"
+suite: $(VENV)/.tested ## the suite of cyberhans.hil on every board with four detectors; SUITE="-k costs --update-baseline"
 	$(BIN)/python -m hil.suite -n $(WORKERS) $(SUITE)
 
 usb: $(VENV)/.tested ## real USB: Debian's kernel in QEMU, both ends of a cable that is pulled three times during a capture
