@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from conftest import ROOT
@@ -20,15 +21,16 @@ from cyberhans.spec import design
 from cyberhans.train import train
 
 KINDS = ("gaussian", "autoencoder", "forest", "trees")
+WINDOW = 2048
 BASELINE = ROOT / "hil" / "baseline.json"
 PER_PAIR, PER_SOURCE = 50, 2  # tests of a device with a detector; and for each source of windows
 
 
 def learn(kind: str, folder: Path) -> Detector:
-    """Of the demo fan, with windows short enough for every board, in a folder called after its kind."""
+    """Of the demo fan, with windows short enough for a serial line in an emulator, in a folder called after its kind."""
     part = load_protocol(ROOT / "recordings" / "demo", "fan")
     first, segment = part.train[0], min(recording.segment_len for recording in part.train)
-    spec = design("tiny", first.rate_hz, first.channels, segment)
+    spec = replace(design("tiny", first.rate_hz, first.channels, segment), window=WINDOW, hop=WINDOW)
     return train(part.train, kind=kind, spec=spec, false_alarm_rate=0.05, uncalibrated=True).save(folder / kind)
 
 
