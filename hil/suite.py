@@ -24,11 +24,14 @@ PER_PAIR, PER_SOURCE = 47, 2  # tests of a device with a detector; and for each 
 SOURCES = 2  # golden, adversarial
 
 
-def learn(kind: str, folder: Path) -> Detector:
-    """Of the demo fan, with windows short enough for every board, in a folder called after its kind."""
+def learn(kind: str, folder: Path, window: int | None = None) -> Detector:
+    """Of the demo fan, with windows short enough for every board, in a folder called after its kind.
+
+    window: sample frames, where shorter ones are wanted.
+    """
     part = load_protocol(ROOT / "recordings" / "demo", "fan")
     first, segment = part.train[0], min(recording.segment_len for recording in part.train)
-    spec = design("tiny", first.rate_hz, first.channels, segment)
+    spec = design("tiny", first.rate_hz, first.channels, window or segment)
     return train(part.train, kind=kind, spec=spec, false_alarm_rate=0.05, uncalibrated=True).save(folder / kind)
 
 
