@@ -1,5 +1,5 @@
-"""The trials: what the guest is given, and what it ends with. Each runs in an empty folder, gives the exit code and what
-the guest's console showed, and raises CyberHansError where there is no guest."""
+"""The trials: what the guest is given, and what it ends with. Each runs in an empty folder, gives the exit code and
+what the guest's console showed, and raises CyberHansError where there is no guest."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _program(folder: Path, arguments: list[str]) -> str:
     """Of the guest: Python with the project's own modules, in the folder."""
     home, root = shlex.quote(str(folder)), shlex.quote(str(ROOT))
     return (
-        f"cd {home} && export PYTHONPATH={root} PYTHONDONTWRITEBYTECODE=1 HOME={home} TMPDIR={home}\n"
+        f"cd {home} && export PYTHONPATH={root} PYTHONDONTWRITEBYTECODE=1 HOME={home} TMPDIR=/dev/shm\n"
         f"export PATH={shlex.quote(os.environ['PATH'])}\n"  # the compiler's, by which compiled code is known
         f"exec {shlex.join([sys.executable, *arguments])}\n"
     )
