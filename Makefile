@@ -36,7 +36,7 @@ parity: $(VENV)/.tested ## every test window of four protocols, on every board b
 suite: $(VENV)/.tested ## the suite of cyberhans.hil on every board with four detectors; SUITE="-k costs --update-baseline"
 	$(BIN)/python -m hil.suite -n $(WORKERS) $(SUITE)
 
-usb: $(VENV)/.tested ## real USB: Debian's kernel in QEMU, both ends of a cable that is pulled three times during a capture
+usb: $(VENV)/.tested ## real USB: Debian's kernel in QEMU, both ends of a cable that is pulled during a capture; and the suite over it
 	$(BIN)/python -m hil.usb
 
 .PHONY: mutants

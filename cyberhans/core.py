@@ -76,6 +76,11 @@ class Core:
             raise CyberHansError(f"{folder}: its tables.c was made for another Spec; train or build the detector again")
         self._instance()
 
+    @property
+    def library(self) -> Path:
+        """The shared library, in the cache."""
+        return Path(self._c._name)
+
     def features(self, windows: ArrayLike) -> NDArray[np.int16]:
         """int16 windows (k, n, channels) to int16 features (k, features), in 1/256 octave."""
         return self.run(windows).features

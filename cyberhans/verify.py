@@ -37,6 +37,7 @@ class Verification:
     """What a comparison found.
 
     windows                how many were compared
+    streams                how many they took: one more for each window that was lost on the way and sent again
     differing_bits         of features, score, verdict (the anomaly bit and each channel's mean) and alarm (state,
                            votes, reasons, change and rise), over all windows
     first_difference       None if all bits agree, those of the first window's stages included
@@ -50,6 +51,7 @@ class Verification:
 
     device: str
     windows: int
+    streams: int
     differing_bits: dict[str, int]
     first_difference: Difference | None
     instructions_per_window: dict[str, int] | None
@@ -91,13 +93,14 @@ def verify(
     core = detector.core()
     expected = Expected(core, windows)
     try:
-        bits, first = _differing(detector, device, expected, bulk)
+        bits, first, streams = _differing(detector, device, expected, bulk)
     finally:
         device.leave()
     results = expected.from_window(0)
     states = Counter(State(state).name.lower() for state in results.state.tolist())
     return Verification(
-        device.name, len(windows), bits, first, instructions_per_window=None, anomalies=int(results.verdict.sum()),
+        device.name, len(windows), streams, bits, first, instructions_per_window=None,
+        anomalies=int(results.verdict.sum()),
         states=dict(states), highest_score=int(results.score.max()) / 65536, threshold=detector.threshold / 65536,
         uncalibrated=detector.uncalibrated, warnings=detector.warnings,
     )  # fmt: skip
@@ -120,13 +123,14 @@ class Expected:
 
 def _differing(
     detector: Detector, device: Device, expected: Expected, bulk: bool
-) -> tuple[dict[str, int], Difference | None]:
-    """How many bits differ, and where they begin to."""
+) -> tuple[dict[str, int], Difference | None, int]:
+    """How many bits differ, where they begin to, and how many streams there were."""
     core, windows = expected.core, expected.windows
     first = _in_stages(device, core, windows[0], 0)
-    bits = {"features": 0, "score": 0, "verdict": 0, "alarm": 0}
+    bits, streams = {"features": 0, "score": 0, "verdict": 0, "alarm": 0}, set()
     for number, judgement in enumerate(_replay(device, windows, bulk)):
         _require_settings(judgement, detector, number)
+        streams.add(judgement.begun)
         results, at = expected.from_window(judgement.begun), number - judgement.begun
         found = _compare(judgement, results, at, number)
         for name, count in found.items():
@@ -135,7 +139,7 @@ def _differing(
             first = _direct(judgement, results, at, number, core)
     if first and first.window > 0:  # seen in what came out: now find where it began
         first = _in_stages(device, core, windows[first.window], first.window) or first
-    return bits, first
+    return bits, first, len(streams)
 
 
 def _in_stages(device: Device, core: Core, window: NDArray[np.int16], number: int) -> Difference | None:

@@ -26,11 +26,11 @@ BASELINE = ROOT / "hil" / "baseline.json"
 PER_PAIR, PER_SOURCE = 50, 2  # tests of a device with a detector; and for each source of windows
 
 
-def learn(kind: str, folder: Path) -> Detector:
-    """Of the demo fan, with windows short enough for a serial line in an emulator, in a folder called after its kind."""
+def learn(kind: str, folder: Path, window: int = WINDOW) -> Detector:
+    """Of the demo fan, with windows short enough for an emulator's serial line, in a folder called after its kind."""
     part = load_protocol(ROOT / "recordings" / "demo", "fan")
-    first, segment = part.train[0], min(recording.segment_len for recording in part.train)
-    spec = replace(design("tiny", first.rate_hz, first.channels, segment), window=WINDOW, hop=WINDOW)
+    first = part.train[0]
+    spec = replace(design("tiny", first.rate_hz, first.channels, window), window=window, hop=window)
     return train(part.train, kind=kind, spec=spec, false_alarm_rate=0.05, uncalibrated=True).save(folder / kind)
 
 

@@ -29,6 +29,12 @@ with Emulator(board("native"), Path(sys.argv[1])) as emulator:
     time.sleep(100)
 """
 
+# The port is there a moment after the command has ended; the firmware ends when nobody holds `power` any more.
+FLASHES = """\
+cp "$1" firmware
+(sleep 0.5; ./firmware < power > said & sleep 0.3; ln -s "$(cat said)" port) > /dev/null 2>&1 &
+"""
+
 
 def station_of(entry: Entry, scratch: Path) -> Station:
     detector, image = small_image()
@@ -129,6 +135,23 @@ def test_a_reset_command_is_run_and_its_failure_told(native: Station, tmp_path: 
         with pytest.raises(CyberHansError, match="ended with 3: no such hub"):
             broken.restart()
         assert not station_of(Entry("desk", url), tmp_path).resets
+
+
+def test_a_flashed_device_is_waited_for(tmp_path: Path) -> None:
+    """With the image that was built, in a folder with a space in its name; it is flashed once."""
+    os.mkfifo(tmp_path / "power")
+    (tmp_path / "flash.sh").write_text(FLASHES)
+    power = os.open(tmp_path / "power", os.O_RDWR)
+    entry = Entry("desk", str(tmp_path / "port"), board="native", flash="sh flash.sh {elf}", folder=tmp_path)
+    station = Station(entry, small_image()[0], tmp_path / "made here")
+    try:
+        assert station.device().info.board == "native"
+        (tmp_path / "flash.sh").unlink()
+        station.close()
+        assert station.device().ask_info().status == 0
+        station.close()
+    finally:
+        os.close(power)
 
 
 def test_a_slow_line_affords_fewer_windows(native: Station, tmp_path: Path) -> None:

@@ -88,6 +88,9 @@ class Station:
     def device(self) -> Device:
         """Open, and holding the detector: opened now if need be. Raises CyberHansError."""
         if self._device is None:
+            if self.entry.flash and not self._flashed:
+                self._flash()
+                return self._again()
             device = self._open(self._line or self._url())
             try:
                 device.require(self.detector)
@@ -168,7 +171,7 @@ class Station:
             yield device
 
     def _again(self) -> Device:
-        """Ports vanish and come back while a device restarts."""
+        """Ports vanish and come back while a device restarts, or has been flashed."""
         deadline = time.monotonic() + RETURN_SECONDS
         while True:
             try:
@@ -186,8 +189,6 @@ class Station:
     def _url(self) -> str:
         if self.entry.start:
             return self._started()
-        if self.entry.flash and not self._flashed:
-            self._flash()
         if USB.fullmatch(self.entry.url):
             return self._usb_port()
         if self.store:
@@ -204,7 +205,8 @@ class Station:
     def _flash(self) -> None:
         made = self.build
         assert made
-        self._run(self.entry.flash.format(elf=made.image, hex=made.image.with_suffix(".hex")))
+        files = {"elf": made.image, "hex": made.image.with_suffix(".hex")}
+        self._run(shlex.join(part.format(**files) for part in shlex.split(self.entry.flash)))
         self._flashed = True
 
     def _started(self) -> str:

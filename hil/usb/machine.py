@@ -32,8 +32,10 @@ def run(kernel: Kernel, out: Path, program: str, seconds: float) -> tuple[int, s
         "-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap",
         "-virtfs", f"local,path={out},mount_tag=out,security_model=none,multidevs=remap",
     ]  # fmt: skip
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    console = (done.stdout + done.stderr).decode(errors="replace").replace("\r", "")
+    shown = out / "guest.log"  # as it comes, so that what goes on can be watched
+    with shown.open("wb") as file:
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, check=False)
+    console = shown.read_text(errors="replace").replace("\r", "")
     code = re.search(r"^guest exit code (\d+)$", console, re.MULTILINE)
     if not code:
         said = " ".join(console.split())[-300:]

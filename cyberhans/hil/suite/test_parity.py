@@ -48,6 +48,7 @@ def test_every_window_has_the_hosts_bits(hil_station: Station, hil_windows: Wind
     hil_record("differing_bits", sum(outcome.differing_bits.values()))
     assert outcome.first_difference is None
     assert outcome.equal and outcome.windows == len(hil_windows)
+    assert outcome.streams == 1, f"{outcome.streams - 1} windows did not come, and were sent again"
 
 
 def test_golden_windows_give_the_golden_values(hil_station: Station, hil_record: Record) -> None:
