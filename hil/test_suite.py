@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
-from counts import ENDURANCE
+from counts import ENDURANCE, full
 
+from conftest import ROOT
 from cyberhans.boards import boards
 from hil.suite import KINDS, command, learn
 
 BOARDS = [pytest.param(row.name, marks=[pytest.mark.emulator] if row.bare else []) for row in boards()]
+SOAKS = [("native", full(2_000, 100_000)), pytest.param("netduinoplus2", full(100, 5_000), marks=pytest.mark.emulator)]
+SHORT_WINDOW = 512  # of the soak: so that there may be many
+Record = Callable[[str, object], None]
 pytestmark = pytest.mark.slow
+learnt = cache(learn)
 
 
 @pytest.fixture(scope="module")
@@ -22,20 +30,36 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("detectors")
 
 
-learnt = cache(learn)
+def passed(line: list[str], folder: Path) -> str:
+    """What a run printed that must have passed."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", BOARDS)
-def test_every_test_passes(
-    name: str, folder: Path, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_every_test_passes(name: str, folder: Path, tmp_path: Path, record_property: Record) -> None:
     detectors = [learnt(kind, folder) for kind in (KINDS if ENDURANCE else KINDS[:1])]
-    line = command([name], detectors, f"--hil-log-dir={tmp_path}", f"--junitxml={tmp_path / 'junit.xml'}")
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "skipped" not in done.stdout.splitlines()[-1]
-    assert (tmp_path / "report.html").read_text().count("<td>") > 0
-    record_property(
-        "total suite: tests of devices", int(next(arg for arg in line if "--hil-count" in arg).split("=")[1])
-    )
+    line = command([name], detectors, f"--hil-log-dir={tmp_path}", f"--hil-soak={full(20, 200)}")
+    told = passed(line, tmp_path)
+    assert "skipped" not in told.splitlines()[-1] and "failed" not in told.splitlines()[-1]
+    assert 'class="passed"' in (tmp_path / "report.html").read_text()
+    record_property("total suite: tests of devices", int(next(part for part in line if "--hil-count" in part)[12:]))
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("name", "windows"), SOAKS)
+def test_soak(name: str, windows: int, folder: Path, tmp_path: Path, record_property: Record) -> None:
+    detector = learnt("gaussian", folder / "short", SHORT_WINDOW)
+    xml = tmp_path / "junit.xml"
+    passed([
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "cyberhans.hil.suite.test_soak",
+        f"--device=board:{name}", f"--detector={detector.folder}", f"--hil-soak={windows}", "--hil-count=1",
+        f"--junitxml={xml}", "--timeout=0",
+    ], tmp_path)  # fmt: skip
+    figures = {row.get("name"): row.get("value") for row in ElementTree.parse(xml).getroot().iter("property")}
+    assert (figures["windows"], figures["differing_bits"], figures["lost_packets"]) == (str(windows), "0", "0")
+    record_property(f"total soak on {name}, windows", windows)
+    record_property(f"total soak on {name}, differing bits and lost packets", 0)
