@@ -85,7 +85,7 @@ def test_json_says_all_of_it(tmp_path: Path) -> None:
     told = verify_on("board:native", detector, windows).to_dict()
     score = detector.core().run(windows).score
     assert json.loads(json.dumps(told)) == {
-        "device": "board:native", "windows": 2, "differing_bits": NO_BITS, "first_difference": None,
+        "device": "board:native", "windows": 2, "streams": 1, "differing_bits": NO_BITS, "first_difference": None,
         "instructions_per_window": None, "anomalies": int((score > detector.threshold).sum()),
         "highest_score": max(score) / 65536, "threshold": detector.threshold / 65536,
         "states": {"learning": 2}, "uncalibrated": True, "warnings": detector.warnings,

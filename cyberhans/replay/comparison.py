@@ -14,8 +14,8 @@ from cyberhans.replay.step import ENDS, Step
 from cyberhans.replay.tally import Tally
 from cyberhans.wire import form_of
 
-# What a device says to these depends on when it is asked, or on the board: its sensor, its clock, its memory (0x10).
-LIVE = (Request.SENSOR, Request.CAPTURE, Request.CREDIT, Request.VERDICTS, 0x10)
+# What a device says to these depends on when it is asked, or on the board: its sensor, its clock, its memory.
+LIVE = (Request.SENSOR, Request.CAPTURE, Request.CREDIT, Request.VERDICTS, Request.MEMORY)
 OF_A_STREAM = (Request.REBASELINE, Request.BASELINE)  # else of run mode, whose baseline is nobody else's
 OF_NO_START = "run mode"
 FOREIGN = 2**30  # windows further on than any stream goes: those of run mode are (SPEC.md section 10.2)
