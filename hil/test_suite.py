@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from functools import cache
@@ -19,6 +20,7 @@ from hil.suite import KINDS, command, learn
 
 BOARDS = [pytest.param(row.name, marks=[pytest.mark.emulator] if row.bare else []) for row in boards()]
 SOAKS = [("native", full(2_000, 100_000)), pytest.param("netduinoplus2", full(100, 5_000), marks=pytest.mark.emulator)]
+NATIVE_SECONDS = 60.0  # of the suite with one detector
 SHORT_WINDOW = 512  # of the soak: so that there may be many
 Record = Callable[[str, object], None]
 pytestmark = pytest.mark.slow
@@ -43,7 +45,10 @@ def passed(line: list[str], folder: Path) -> str:
 def test_every_test_passes(name: str, folder: Path, tmp_path: Path, record_property: Record) -> None:
     detectors = [learnt(kind, folder) for kind in (KINDS if ENDURANCE else KINDS[:1])]
     line = command([name], detectors, f"--hil-log-dir={tmp_path}", f"--hil-soak={full(20, 200)}")
+    began = time.monotonic()
     told = passed(line, tmp_path)
+    if name == "native":
+        assert time.monotonic() - began < NATIVE_SECONDS * len(detectors)
     assert "skipped" not in told.splitlines()[-1] and "failed" not in told.splitlines()[-1]
     assert 'class="passed"' in (tmp_path / "report.html").read_text()
     record_property("total suite: tests of devices", int(next(part for part in line if "--hil-count" in part)[12:]))
