@@ -23,7 +23,8 @@ from cyberhans.spec import FRAME_LENGTHS, Family, Frame, Spec
 
 CORE = firmware_dir() / "core"
 SOURCES = sorted(CORE.glob("*.c"))
-ROOMS = ["core", "app", *(f"boards/{path.name}" for path in sorted((firmware_dir() / "boards").iterdir()))]
+PORTS = sorted(path.name for path in (firmware_dir() / "boards").iterdir() if path.is_dir())
+ROOMS = ["core", "app", *(f"boards/{name}" for name in PORTS)]
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion", "-Wvla", "-Wmissing-prototypes"]
 CORTEX = {
     "m0": ["-mcpu=cortex-m0", "-mthumb"],
