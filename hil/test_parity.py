@@ -56,7 +56,7 @@ FROM_A_FILE = [
 
 
 def turn(name: str, protocol: str) -> list[str]:
-    """Kinds: in the ordinary run half of them, so that over its protocols a board has all, over the boards a protocol."""
+    """Kinds: in the ordinary run half, so that over its protocols a board has all, and over the boards a protocol."""
     first = (list(ROWS).index(name) + list(PROTOCOLS).index(protocol)) % 2
     return list(DETECTORS if ENDURANCE else DETECTORS[first::2])
 
