@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +15,8 @@ from cyberhans.errors import CyberHansError
 from cyberhans.player import parse
 
 USB = re.compile("([0-9a-fA-F]{4}):([0-9a-fA-F]{4}):(.+)")
+
+NAME = re.compile(r"[A-Za-z0-9_.-]+")  # of a device and of a detector: names of tests and of files are made of them
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Entry:
     def __post_init__(self) -> None:
         """Raises CyberHansError."""
         where = f"device {self.id}"
+        if not NAME.fullmatch(self.id):
+            raise CyberHansError(f"device {self.id!r}: name it with A to Z, a to z, 0 to 9, _ . - alone")
         if bool(self.url) == bool(self.start):
             raise CyberHansError(f"{where}: give either url or start")
         if self.compiler not in COMPILERS:
@@ -59,12 +64,23 @@ class Entry:
             board(self.board)
         if self.flash and not self.board:
             raise CyberHansError(f"{where}: flash needs to know what to build for: state its board")
+        for key in ("start", "flash", "reset"):
+            _check_command(f"{where}: {key}", getattr(self, key))
+
+
+def _check_command(where: str, command: str) -> None:
+    try:
+        parts = shlex.split(command)
+    except ValueError as wrong:
+        raise CyberHansError(f"{where} = {command!r}: {str(wrong).lower()}: mend its quotes") from None
+    if command and not (parts and parts[0]):
+        raise CyberHansError(f"{where} = {command!r}: no command; leave it out")
 
 
 def entry_of(url: str, compiler: str = "gcc") -> Entry:
     """Of a URL that stands in no map; its id is the last part of its name."""
     name = url.removeprefix("board:").split(",")[0] if url.startswith("board:") else url.rstrip("/").split("/")[-1]
-    return Entry(re.sub(r"[^\w.]+", "_", name), url, compiler=compiler)
+    return Entry(re.sub(r"[^A-Za-z0-9_.]+", "_", name), url, compiler=compiler)
 
 
 def load_map(path: str | Path) -> dict[str, Entry]:
