@@ -146,5 +146,28 @@ def _echo(server: socket.socket) -> None:
             link.sendall(data)
 
 
+def test_a_host_that_takes_nothing_for_a_while_is_not_gone() -> None:
+    """Far more than the sockets on the way hold, at once; the host reads after a moment."""
+    sent = Packet(3, 1, bytes(1000)).encode() * 20_000
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_pour, args=(server, sent), daemon=True).start()
+        with (
+            proxy(f"socket://127.0.0.1:{server.getsockname()[1]}") as line,
+            socket.create_connection(("127.0.0.1", int(line.url.rpartition(":")[2])), timeout=5) as host,
+        ):
+            time.sleep(0.5)
+            got = 0
+            while got < len(sent) and (data := host.recv(1 << 16)):
+                got += len(data)
+    assert got == len(sent)
+
+
+def _pour(server: socket.socket, data: bytes) -> None:
+    device, _ = server.accept()
+    with device:
+        device.sendall(data)
+        device.recv(1)  # until the host has all
+
+
 def test_every_fault_has_a_name_of_its_own() -> None:
     assert len(set(FAULTS)) == len(WHOLE) + len(BYTES)
