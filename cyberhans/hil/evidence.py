@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,16 @@ def register(config: pytest.Config) -> None:
 
     if folder := log_dir(config):
         for name in pairs(config):
-            for old in (folder / f"{name}.jsonl", *folder.glob(f"{name}+*.jsonl")):
-                old.unlink(missing_ok=True)
+            _forget_logs(folder, name)
         config.pluginmanager.register(Report(folder), "hil-report")
     if config.getoption("update_baseline"):
         config.pluginmanager.register(Update(baseline(config)), "hil-update")
+
+
+def _forget_logs(folder: Path, name: str) -> None:
+    for old in (folder / f"{name}.jsonl", *folder.glob(f"{name}+*.jsonl")):
+        with contextlib.suppress(OSError):  # none there; or a folder, beside which the log gets another name
+            old.unlink()
 
 
 def log_path(folder: Path, name: str) -> Path:

@@ -23,9 +23,10 @@ NAME = re.compile(r"[A-Za-z0-9_.-]+")  # of a device and of a detector: names of
 class Entry:
     """One device of the bench.
 
-    id         what tests are named after
+    id         what tests are named after: A to Z, a to z, 0 to 9, _ . -
     url        a pyserial URL, board:NAME (an emulator is started), or VID:PID:SERIAL of a USB device
-    start      a command that starts the device and prints its URL, with `/dev/` or `socket://` in it; instead of a url
+    start      a command that starts the device and prints its URL, with `/dev/` or `socket://` in it; instead of a url;
+               all that it has started ends with it
     board      row of boards.toml that it is, for its clock and to build for it; with board:NAME that one
     compiler   gcc or zig, where the suite builds the image
     flash      a command that flashes it; {elf} and {hex} are the image's files. None: it holds its detector already
