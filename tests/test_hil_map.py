@@ -55,6 +55,13 @@ def test_entries_are_read_in_their_order(tmp_path: Path) -> None:
         ('[desk]\nurl = "/dev/ttyACM0"\nboard = "netduino"', "did you mean netduinoplus2"),
         ('[desk]\nurl = "/dev/ttyACM0"\nflash = "dfu {elf}"', "state its board"),
         ('[desk]\nurl = "board:native"\ncompiler = "icc"', "choose one of"),
+        ('["../x"]\nurl = "board:native"', r"device '\.\./x': name it with A to Z"),
+        ('["pümpe"]\nurl = "board:native"', "name it with A to Z"),
+        ('[""]\nurl = "board:native"', "name it with A to Z"),
+        ('[desk]\nstart = "usb.sh \'a"', r"device desk: start = .*: no closing quotation: mend its quotes"),
+        ('[desk]\nurl = "/dev/ttyACM0"\nreset = "sh -c \'a"', "reset = .*: mend its quotes"),
+        ('[desk]\nurl = "/dev/ttyACM0"\nboard = "native"\nflash = "dfu \'{elf}"', "flash = .*: mend its quotes"),
+        ('[desk]\nstart = " "', "start = ' ': no command; leave it out"),
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path: Path, text: str, said: str) -> None:
@@ -92,6 +99,7 @@ def test_an_unknown_id_and_one_twice_are_one_line(tmp_path: Path) -> None:
         ("/dev/ttyACM0", "ttyACM0"),
         ("socket://127.0.0.1:4000", "127.0.0.1_4000"),
         ("0483:5740:A1", "0483_5740_A1"),
+        ("/dev/pümpe", "p_mpe"),
     ],
 )
 def test_a_url_has_an_id_of_its_own(url: str, name: str) -> None:

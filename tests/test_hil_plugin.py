@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import html
+import itertools
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from small_detector import small_detector, small_image
+from small_detector import small_detector, small_image, small_spec
+
+from cyberhans.packet_log import Happening, read_log
 
 ROOT = Path(__file__).resolve().parent.parent
 TEST = """
@@ -75,6 +81,16 @@ def test_a_skipped_test_is_a_failure_where_it_is_required(tmp_path: Path) -> Non
         (["--device", "board:native", "--detector", "nowhere"], "nowhere"),
         (["--device", "board:native", "--device", "board:native"], "native is given twice"),
         (["--device", "/dev/null", "--hil-image", "x.elf"], "--hil-image goes with --device board:NAME"),
+        (["--device", "board:native", "--hil-image", "x.elf"], "x.elf: no such file; make it by: cyberhans build"),
+        (
+            ["--device", "board:native", "--device", "board:microbit", "--hil-image", "test_mine.py"],
+            "--hil-image is of one board, and microbit, native are asked for",
+        ),
+        (["--device", "board:native", "--hil-log-dir", "test_mine.py"], "cannot be written: File exists; choose"),
+        (["--device", "board:native", "--hil-log-dir", "/proc/x"], "report.html cannot be written: "),
+        (["--device", "board:native", "--update-baseline", "--hil-baseline", "/proc/x/y"], "--hil-baseline: /proc/x/y"),
+        (["--device", "board:native", "--update-baseline", "--hil-baseline", "/proc"], "--hil-baseline: /proc"),
+        (["--device", "board:native", "--update-baseline", "--hil-baseline", "test_mine.py"], "no baseline of figures"),
     ],
 )
 def test_bad_options_end_the_run_with_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -82,6 +98,57 @@ def test_bad_options_end_the_run_with_one_line(tmp_path: Path, arguments: list[s
     assert done.returncode == 4
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     assert said in line and "Traceback" not in done.stdout + done.stderr
+
+
+def one_line(done: subprocess.CompletedProcess[str], said: str) -> bool:
+    lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    plain = "Traceback" not in done.stdout + done.stderr and "INTERNALERROR" not in done.stdout + done.stderr
+    return done.returncode == 4 and len(lines) == 1 and said in lines[0] and plain
+
+
+def test_recordings_that_are_not_there_are_one_line(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    line = ["--device", "board:native", "--detector", folders[0], "--hil-recordings"]
+    assert one_line(run(tmp_path, *line, "nowhere"), "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert one_line(run(tmp_path, *line, "empty"), "empty: 0 WAV files, none of")
+
+
+def test_a_report_without_jinja2_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['jinja2'] = None\n")
+    done = run(tmp_path, "--device", "board:native", "--hil-log-dir", "log")
+    assert one_line(done, "the report needs jinja2: pip install jinja2")
+    assert counts(run(tmp_path, "--device", "board:native")) == {"passed": 1, "skipped": 2}
+
+
+def test_names_that_cannot_be_told_apart_are_one_line(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """pump with 2-fan, and pump-2 with fan."""
+    for name in ("fan", "2-fan", "lüfter"):
+        shutil.copytree(folders[0], tmp_path / name)
+    (tmp_path / "devices.toml").write_text('[pump]\nurl = "board:native"\n[pump-2]\nurl = "board:native"\n')
+    line = ["--hil-map", "devices.toml", "--collect-only", "--detector"]
+    done = run(tmp_path, *line, "fan", "--detector", "2-fan")
+    assert one_line(done, "device pump-2 with detector fan cannot be told from device pump")
+    assert run(tmp_path, *line, "fan").returncode == run(tmp_path, *line, "2-fan").returncode == 0
+    assert one_line(run(tmp_path, *line, "lüfter"), "--detector 'lüfter': tests are named after the folder: rename it")
+
+
+def test_a_map_of_which_none_is_connected_says_so(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "devices.toml").write_text('[desk]\nurl = "board:native"\nconnected = false\n')
+    done = run(tmp_path, "--hil-map", "devices.toml", "--detector", folders[0], "-rs")
+    assert (done.returncode, counts(done)) == (0, {"passed": 1, "skipped": 2})
+    assert "no device of devices.toml is connected: ask for one by --device ID" in done.stdout
+
+
+def test_a_module_that_is_skipped_as_a_whole_is_an_error_where_it_is_required(tmp_path: Path) -> None:
+    test = "import pytest\npytest.importorskip('no_such_module')\ndef test_it(hil_device): pass\n"
+    assert run(tmp_path, test=test).returncode == 5
+    done = run(tmp_path, "--hil-require", test=test)
+    assert done.returncode == 2 and "skipped, and --hil-require: " in done.stdout and "no_such_module" in done.stdout
+
+
+def test_tests_of_devices_have_a_mark(tmp_path: Path) -> None:
+    assert counts(run(tmp_path, "-m", "hil")) == {"skipped": 2}
+    assert counts(run(tmp_path, "-m", "not hil")) == {"passed": 1}
 
 
 def test_a_bad_map_is_one_line(tmp_path: Path) -> None:
@@ -100,6 +167,22 @@ def test_tests_are_named_after_device_detector_and_windows(folders: tuple[Path, 
     wanted = {f"test_answers[{pair}]" for pair in pairs}
     wanted |= {f"test_windows[{pair}-{source}]" for pair in pairs for source in ("golden", "adversarial")}
     assert set(ids(done)) == wanted | {"test_of_no_device"}
+
+
+MIXED = TEST + "\ndef test_last(hil_device):\n    pass\n"  # with windows and without, which pytest would mix
+
+
+def test_all_tests_of_a_device_with_a_detector_come_together(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """So a device is flashed once with each detector."""
+    line = ["--device", "board:native", "--device", "board:microbit", "--detector", folders[0]]
+    done = run(tmp_path, *line, "--detector", folders[1], "--collect-only", "-q", "-q", test=MIXED)
+    names = [re.search(r"\[(\w+-\w+)", name) for name in ids(done)]
+    pairs = [found[1] for found in names if found]
+    assert len(pairs) == 4 * 4
+    assert [pair for pair, _ in itertools.groupby(pairs)] == [
+        f"{device}-{detector}" for device in ("native", "microbit") for detector in ("quiet", "loud")
+    ]
+    assert len(set(ids(done))) == 4 * 4 + 1
 
 
 def test_two_folders_of_one_name_are_one_line(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -125,6 +208,122 @@ def test_another_detector_on_the_device_is_one_line(folders: tuple[Path, Path], 
     done = run(tmp_path, "--device", "board:native", "--detector", folders[1], "--hil-image", image)
     assert done.returncode == 1
     assert "holds another detector: model digest" in done.stdout
+
+
+RECORDS = """
+import numpy as np
+from pathlib import Path
+from cyberhans.messages import Mode
+
+def test_records(hil_station, hil_record):
+    told = {"half": np.float32(0.5), "seven": np.int16(7), "yes": np.bool_(True), "mode": Mode.HOST, "none": None}
+    told |= {"path": Path("x"), "row": (1, np.int8(2)), "tree": {3: np.float64(4)}, "five": np.array(5), "odd": 1j}
+    for name, value in told.items():
+        hil_record(name, value)
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
+def test_any_figure_may_be_recorded(workers: list[str], tmp_path: Path) -> None:
+    detector, image = small_image()
+    line = ["--device", "board:native", "--detector", detector.folder, "--hil-image", image, "--junitxml", "j.xml"]
+    done = run(tmp_path, *line, *workers, test=RECORDS)
+    assert (done.returncode, counts(done)) == (0, {"passed": 1}), done.stdout
+    told = dict(re.findall(r'<property name="(\w+)" value="([^"]*)"', (tmp_path / "j.xml").read_text()))
+    assert [told[name] for name in ("half", "seven", "yes", "mode", "none")] == ["0.5", "7", "True", "1", "None"]
+    assert [told[name] for name in ("path", "row", "tree", "five", "odd")] == ["x", "[1, 2]", "{'3': 4.0}", "5", "1j"]
+
+
+LOGGED = """
+import os, pytest
+
+def test_fails(hil_device):
+    assert hil_device.ask_info().status == 99
+
+@pytest.fixture
+def broken(hil_device):
+    hil_device.ask_info()
+    raise ValueError("not set up")
+
+def test_is_not_set_up(broken):
+    pass
+
+def test_crashes(hil_device):
+    hil_device.ask_info()
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":
+        os._exit(1)  # the next worker runs it once more
+
+def test_after(hil_device):
+    assert hil_device.ask_info().status == 0
+"""
+
+
+def logged(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    detector, image = small_image()
+    line = ["--device", "board:native", "--detector", detector.folder, "--hil-image", image, "--hil-log-dir", "log"]
+    return run(folder, *line, *more, test=LOGGED)
+
+
+def test_evidence_of_what_failed_ends_with_the_packets_of_the_test(tmp_path: Path) -> None:
+    """In a call and in a fixture: before the device was closed, which is in the log as well."""
+    done = logged(tmp_path)
+    assert counts(done) == {"passed": 2, "failed": 1, "error": 1}, done.stdout
+    log = read_log(tmp_path / "log" / "native-detector.jsonl")
+    assert sum(entry.what == Happening("closed", {}) for entry in log) >= 2 and not log.cut
+    links = re.findall(r"<pre[^>]*>(\{.*?)</pre>", html.unescape((tmp_path / "log" / "report.html").read_text()), re.S)
+    assert [json.loads(link.splitlines()[-1].removesuffix(" ...") + '"}' * link.endswith("..."))["type"]
+            for link in links] == ["INFO_REPLY"] * 2  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_log_of_a_worker_that_crashed_stays_and_the_next_run_begins_anew(tmp_path: Path) -> None:
+    done = logged(tmp_path, "-n", "1")
+    assert counts(done) == {"passed": 2, "failed": 2, "error": 1}, done.stdout
+    (first, second) = logs = sorted((tmp_path / "log").glob("*.jsonl"))
+    assert [path.name for path in logs] == ["native-detector+2.jsonl", "native-detector.jsonl"]
+    assert all(read_log(path).device == "native" and len(list(read_log(path))) > 4 for path in (first, second))
+    logged(tmp_path, "-k", "after")
+    assert [path.name for path in (tmp_path / "log").glob("*.jsonl")] == ["native-detector.jsonl"]
+    assert len(list(read_log(second))) < 10
+
+
+# The port is there a moment after the command has ended; the firmware ends when nobody holds `power` any more.
+FLASHES = """\
+echo "$1" >> flashed
+rm -f port
+cp --remove-destination "$1" firmware
+(./firmware < power > said & sleep 0.3; ln -s "$(cat said)" port) > /dev/null 2>&1 &
+"""
+
+
+@pytest.mark.slow
+def test_a_device_is_flashed_once_with_each_detector(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "power")
+    (tmp_path / "flash.sh").write_text(FLASHES)
+    row = f'[desk]\nurl = "{tmp_path / "port"}"\nboard = "native"\nflash = "sh flash.sh {{elf}}"\n'
+    (tmp_path / "devices.toml").write_text(row)
+    power = os.open(tmp_path / "power", os.O_RDWR)
+    try:
+        line = ["--hil-map", "devices.toml", "--detector", folders[0], "--detector", folders[1]]
+        done = run(tmp_path, *line, test=MIXED)
+    finally:
+        os.close(power)
+    assert (done.returncode, counts(done)) == (0, {"passed": 9}), done.stdout
+    images = (tmp_path / "flashed").read_text().splitlines()
+    assert [re.findall("desk-(quiet|loud)", image) for image in images] == [["quiet"], ["loud"]]
+
+
+@pytest.mark.slow
+def test_figures_of_another_detector_are_not_compared(tmp_path: Path) -> None:
+    """One of the same name, that has another Spec: a skipped test, so --hil-require fails."""
+    small_detector(tmp_path / "fan")
+    line = ["--pyargs", "cyberhans.hil.suite.test_costs", "--device", "board:native", "--detector", "fan"]
+    assert run(tmp_path, *line, "--update-baseline").returncode == run(tmp_path, *line, "--hil-require").returncode == 0
+    small_detector(tmp_path / "fan", small_spec(size="tiny"))
+    done = run(tmp_path, *line, "-rs")
+    assert counts(done) == {"skipped": 1} and "are of another detector: --update-baseline" in done.stdout
+    assert run(tmp_path, *line, "--hil-require").returncode == 1
+    assert run(tmp_path, *line, "--update-baseline").returncode == run(tmp_path, *line, "--hil-require").returncode == 0
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_a_failure_counts_more_than_what_passed_beside_it(report: Report) -> Non
 
 def test_the_page_needs_nothing_beside_it(report: Report) -> None:
     report.pytest_runtest_logreport(reported("left", "passed"))
-    report.pytest_sessionfinish()
+    report.pytest_sessionfinish(SimpleNamespace())  # type: ignore[arg-type]
     text = report.path.read_text()
     assert text.startswith("<!doctype html>")
     assert not re.search(r"<(script|link|img|iframe)|https?://|@import|url\(", text)

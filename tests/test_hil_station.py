@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from small_detector import small_detector, small_image
@@ -15,6 +17,8 @@ from small_detector import small_detector, small_image
 from cyberhans.alarm import Outcome
 from cyberhans.device import open_device
 from cyberhans.errors import CyberHansError
+from cyberhans.hil import commands
+from cyberhans.hil.commands import Started, run_command
 from cyberhans.hil.hil_map import Entry, entry_of
 from cyberhans.hil.station import Station
 from cyberhans.messages import Mode, Storage
@@ -121,6 +125,93 @@ def test_a_command_that_tells_no_url_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CyberHansError, match=r"device mine: `echo nothing here` ended and printed no /dev/"):
         station.device()
     station.close()
+
+
+def children(folder: Path) -> list[str]:
+    """Of this machine's processes those that have the folder in their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if str(folder).encode() in path.read_bytes():
+                found.append(path.parent.name)
+    return found
+
+
+def gone(folder: Path) -> bool:
+    end = time.monotonic() + 5
+    while children(folder) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not children(folder)
+
+
+def starting(folder: Path, *lines: str) -> Entry:
+    """A device that a script starts, which stands in the folder, as all that it starts has in its command line."""
+    (folder / "start.sh").write_text("\n".join(lines))
+    return Entry("mine", start=f"sh {folder / 'start.sh'} {folder}")
+
+
+@pytest.mark.parametrize("url", ["/dev/null", "socket://127.0.0.1:1"])
+def test_what_a_command_has_started_ends_when_no_device_answers(url: str, tmp_path: Path) -> None:
+    """Twice, as two tests would: with the children of its shell."""
+    station = station_of(starting(tmp_path, 'sh -c "sleep 60; : $1" &', f"echo {url}", "wait"), tmp_path)
+    for _ in range(2):
+        with pytest.raises(CyberHansError):
+            station.device()
+        assert gone(tmp_path)
+    station.close()
+
+
+def test_a_command_with_children_ends_with_the_device(tmp_path: Path) -> None:
+    (tmp_path / "starts.py").write_text(STARTS)
+    line = f"{sys.executable} {tmp_path / 'starts.py'} {small_image()[1]}"
+    station = station_of(starting(tmp_path, f"{line} &", "wait"), tmp_path)
+    assert station.device().ask_info().status == 0 and children(tmp_path)
+    station.close()
+    assert gone(tmp_path)
+
+
+def test_a_command_that_is_silent_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "START_SECONDS", 0.2)
+    station = station_of(starting(tmp_path, "sleep 60", ": $1"), tmp_path)
+    with pytest.raises(CyberHansError, match=r"has printed no /dev/... or socket://... for 0.2 s"):
+        station.device()
+    assert gone(tmp_path)
+
+
+def test_a_command_may_print_without_end(tmp_path: Path) -> None:
+    """More than a pipe holds, so it is read: else the script would stand still before its last line."""
+    done = tmp_path / "done"
+    started = Started(starting(tmp_path, "echo it is at /dev/null now", "seq 100000", f"touch {done}", "sleep 60"))
+    assert started.url == "/dev/null"
+    end = time.monotonic() + 10
+    while not done.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert done.exists()
+    started.close()
+    assert gone(tmp_path)
+
+
+def test_only_elf_and_hex_are_replaced_in_a_command(tmp_path: Path) -> None:
+    entry = Entry("desk", "/dev/null", board="native", flash="sh x", folder=tmp_path)
+    script = """sh -c 'echo "$@" > said' - {elf} {hex}x {foo {} {other} {0}"""
+    run_command(entry, script, {"elf": "a {hex} b", "hex": "c"})
+    assert (tmp_path / "said").read_text() == "a {hex} b cx {foo {} {other} {0}\n"
+
+
+def test_two_detectors_of_one_device_are_flashed_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one station has flashed, another has flashed over; a third of the first's detector flashes nothing."""
+    detector, other = small_image()[0], small_detector(tmp_path / "other", centre=3100)
+    entry, flashed = Entry("desk", "/dev/null", board="native", flash="sh -c 'echo >> log'", folder=tmp_path), {}
+    made = SimpleNamespace(image=tmp_path / "firmware.elf")
+    monkeypatch.setattr(Station, "build", made)
+    monkeypatch.setattr(Station, "_opened", lambda station: SimpleNamespace())
+    one, two = (Station(entry, each, tmp_path, flashed=flashed) for each in (detector, other))
+    for station, times in ((one, 1), (one, 1), (two, 2), (two, 2), (one, 3)):
+        station._device = None
+        station.device()
+        assert len((tmp_path / "log").read_text()) == times
 
 
 def test_a_reset_command_is_run_and_its_failure_told(native: Station, tmp_path: Path) -> None:

@@ -9,7 +9,19 @@ from itertools import pairwise
 
 import pytest
 
-from cyberhans.hil.proxy import BIT, BYTES, DELAY_SECONDS, FAULTS, FLIP, JITTER, JITTER_SECONDS, WHOLE, Faults, proxy
+from cyberhans.hil.proxy import (
+    BIT,
+    BYTES,
+    DELAY_SECONDS,
+    FAULTS,
+    FLIP,
+    JITTER,
+    JITTER_SECONDS,
+    WHOLE,
+    Faults,
+    Proxy,
+    proxy,
+)
 from cyberhans.protocol import Decoder, Packet
 
 SENT = [Packet(3, number % 256, number.to_bytes(2, "little") * 20) for number in range(2000)]
@@ -144,6 +156,42 @@ def _echo(server: socket.socket) -> None:
     with link:
         while data := link.recv(4096):
             link.sendall(data)
+
+
+class _Pours:
+    """A port with a megabyte to read."""
+
+    def __init__(self) -> None:
+        self.left = 1 << 20
+
+    def read(self, most: int) -> bytes:
+        count = min(most, self.left)
+        self.left -= count
+        return bytes(count)
+
+    def write(self, data: bytes) -> None:
+        assert not data
+
+
+def test_a_host_that_takes_nothing_for_a_while_is_not_gone() -> None:
+    """With sockets that hold little of what it does not take."""
+    made = Proxy({}, {}, 0)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as host:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        host.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host.settimeout(5)
+        host.connect(server.getsockname())
+        with server.accept()[0] as link:
+            passing = threading.Thread(target=made._pass_on, args=(link, _Pours()), daemon=True)
+            passing.start()
+            time.sleep(0.3)
+            assert passing.is_alive()
+            got = 0
+            while got < 1 << 20 and (data := host.recv(1 << 16)):
+                got += len(data)
+            made.end()
+            passing.join(5)
+    assert got == 1 << 20
 
 
 def test_every_fault_has_a_name_of_its_own() -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from small_detector import small_detector, small_spec
 
 from cyberhans.boards import COMPILERS, board, compiler_version
 from cyberhans.errors import CyberHansError
-from cyberhans.hil.tracking import FIGURES, Update, load_baseline, save_baseline, worse
+from cyberhans.hil.tracking import FIGURES, Key, Row, Update, digest_of, load_baseline, save_baseline, worse
 
 BEFORE = {"instructions": 10_000, "flash": 40_000, "ram": 4_000, "stack": 1_000}
-ROWS = {("microbit", "fan", "gcc 12.2.1"): BEFORE, ("microbit", "fan", "zig-clang 20.1.2"): BEFORE,
-        ("native", "pump", "cc 12.2.0"): {"flash": 50_000, "ram": 9_000}}  # fmt: skip
+ROWS: dict[Key, Row] = {("microbit", "fan", "gcc 12.2.1"): BEFORE, ("microbit", "fan", "zig-clang 20.1.2"): BEFORE,
+        ("native", "pump", "cc 12.2.0"): {"digest": "gaussian 0a", "flash": 50_000, "ram": 9_000}}  # fmt: skip
+
+
+def session() -> Any:
+    return SimpleNamespace(exitstatus=0)
 
 
 def reported(properties: list[tuple[str, Any]], when: str = "call") -> Any:
@@ -44,7 +50,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert load_baseline(path) == {}
     save_baseline(path, ROWS)
     assert load_baseline(path) == ROWS
-    assert json.loads(path.read_text())["native"]["pump"]["cc 12.2.0"] == {"flash": 50_000, "ram": 9_000}
+    assert json.loads(path.read_text())["native"]["pump"]["cc 12.2.0"] == ROWS["native", "pump", "cc 12.2.0"]
     assert [one.name for one in path.parent.iterdir()] == ["baseline.json"]
 
 
@@ -70,13 +76,30 @@ def test_an_update_keeps_what_it_has_not_seen(tmp_path: Path) -> None:
     save_baseline(path, ROWS)
     update = Update(path)
     key, figures = ("microbit", "fan", "gcc 12.2.1"), BEFORE | {"flash": 39_000}
-    told = [("costs", json.dumps({"key": key, "figures": figures}))]
+    told = [("costs", json.dumps({"key": key, "row": figures}))]
     update.pytest_runtest_logreport(reported(told, "teardown"))
     assert update.found == {}
     update.pytest_runtest_logreport(reported(told))
     update.pytest_runtest_logreport(reported([("windows", 3)]))
-    update.pytest_sessionfinish()
+    update.pytest_sessionfinish(session())
     assert load_baseline(path) == ROWS | {key: figures}
+
+
+def test_an_update_that_cannot_be_written_fails_the_run_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "baseline.json").mkdir()
+    update, ended, said = Update(tmp_path / "baseline.json"), session(), list[str]()
+    update.pytest_runtest_logreport(reported([("costs", json.dumps({"key": ["a", "b", "c"], "row": BEFORE}))]))
+    update.pytest_sessionfinish(ended)
+    update.pytest_terminal_summary(SimpleNamespace(write_line=lambda line, red: said.append(line)))  # type: ignore[arg-type]
+    assert ended.exitstatus == pytest.ExitCode.TESTS_FAILED
+    assert "Is a directory" in said[0] and "rows written" not in said[0]
+
+
+def test_costs_belong_to_kind_and_spec_not_to_what_was_learnt(tmp_path: Path) -> None:
+    fan, again = small_detector(tmp_path / "fan"), small_detector(tmp_path / "again", centre=3100)
+    assert fan.digest != again.digest and digest_of(fan) == digest_of(again)
+    other = small_detector(tmp_path / "other", small_spec(size="tiny"))
+    assert digest_of(other) != digest_of(fan) != digest_of(replace(fan, kind="forest"))
 
 
 @pytest.mark.parametrize("name", COMPILERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,14 +16,17 @@ from cyberhans.player import parse
 
 USB = re.compile("([0-9a-fA-F]{4}):([0-9a-fA-F]{4}):(.+)")
 
+NAME = re.compile(r"[A-Za-z0-9_.-]+")  # of a device and of a detector: names of tests and of files are made of them
+
 
 @dataclass(frozen=True)
 class Entry:
     """One device of the bench.
 
-    id         what tests are named after
+    id         what tests are named after: A to Z, a to z, 0 to 9, _ . -
     url        a pyserial URL, board:NAME (an emulator is started), or VID:PID:SERIAL of a USB device
-    start      a command that starts the device and prints its URL, with `/dev/` or `socket://` in it; instead of a url
+    start      a command that starts the device and prints its URL, with `/dev/` or `socket://` in it; instead of a url;
+               all that it has started ends with it
     board      row of boards.toml that it is, for its clock and to build for it; with board:NAME that one
     compiler   gcc or zig, where the suite builds the image
     flash      a command that flashes it; {elf} and {hex} are the image's files. None: it holds its detector already
@@ -49,6 +53,8 @@ class Entry:
     def __post_init__(self) -> None:
         """Raises CyberHansError."""
         where = f"device {self.id}"
+        if not NAME.fullmatch(self.id):
+            raise CyberHansError(f"device {self.id!r}: name it with A to Z, a to z, 0 to 9, _ . - alone")
         if bool(self.url) == bool(self.start):
             raise CyberHansError(f"{where}: give either url or start")
         if self.compiler not in COMPILERS:
@@ -59,12 +65,23 @@ class Entry:
             board(self.board)
         if self.flash and not self.board:
             raise CyberHansError(f"{where}: flash needs to know what to build for: state its board")
+        for key in ("start", "flash", "reset"):
+            _check_command(f"{where}: {key}", getattr(self, key))
+
+
+def _check_command(where: str, command: str) -> None:
+    try:
+        parts = shlex.split(command)
+    except ValueError as wrong:
+        raise CyberHansError(f"{where} = {command!r}: {str(wrong).lower()}: mend its quotes") from None
+    if command and not (parts and parts[0]):
+        raise CyberHansError(f"{where} = {command!r}: no command; leave it out")
 
 
 def entry_of(url: str, compiler: str = "gcc") -> Entry:
     """Of a URL that stands in no map; its id is the last part of its name."""
     name = url.removeprefix("board:").split(",")[0] if url.startswith("board:") else url.rstrip("/").split("/")[-1]
-    return Entry(re.sub(r"[^\w.]+", "_", name), url, compiler=compiler)
+    return Entry(re.sub(r"[^A-Za-z0-9_.]+", "_", name), url, compiler=compiler)
 
 
 def load_map(path: str | Path) -> dict[str, Entry]:

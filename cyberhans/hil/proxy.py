@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+import select
 import socket
 import threading
 import time
@@ -23,6 +24,7 @@ FAULTS = (*WHOLE, *BYTES)
 BIT, FLIP, JITTER = "bit", "flip", "jitter"  # one bit of a packet; each bit by itself; a delay that keeps the order
 JITTER_SECONDS = 0.05  # at most
 REORDER_SECONDS = 0.03  # at most, that a packet waits for another one to overtake it
+SEND_SECONDS = 2.0  # that a host may take nothing; after that it counts as gone
 DELAY_SECONDS = 0.2  # at most; what comes after it overtakes it
 
 
@@ -150,17 +152,14 @@ class Proxy:
 
     def _pass_on(self, link: socket.socket, port: serial.SerialBase) -> None:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link.settimeout(0.001)
+        link.settimeout(SEND_SECONDS)
         try:
             while not self._ended.is_set():
-                try:
-                    data = link.recv(4096)
-                except TimeoutError:
-                    data = None
-                if data == b"":
+                data = b""
+                if select.select([link], [], [], 0.001)[0] and not (data := link.recv(4096)):
                     return
                 now = time.monotonic()
-                port.write(self.to_device.feed(data or b"", now))
+                port.write(self.to_device.feed(data, now))
                 link.sendall(self.to_host.feed(port.read(4096), now))
         except OSError:
             return  # the host has gone

@@ -40,6 +40,7 @@ class Report:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "report.html"
         self.results: list[Result] = []
+        self.failed = ""
         self._began = datetime.now(UTC)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -47,13 +48,17 @@ class Report:
         if "hil_device" in told and (report.when == "call" or not report.passed):
             self.results.append(_result(report, told))
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         fresh = self.path.with_name(self.path.name + ".new")
-        fresh.write_text(page(self.results, self._began), encoding="utf-8")
-        os.replace(fresh, self.path)
+        try:
+            fresh.write_text(page(self.results, self._began), encoding="utf-8", errors="backslashreplace")
+            os.replace(fresh, self.path)
+        except OSError as wrong:
+            self.failed = f"{self.path}: cannot be written: {wrong.strerror}; choose another --hil-log-dir"
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.write_line(f"report: {self.path}")
+        terminalreporter.write_line(self.failed or f"report: {self.path}", red=bool(self.failed))
 
 
 def page(results: list[Result], began: datetime) -> str:

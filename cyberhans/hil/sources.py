@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class Source:
 
 def sources(detector: Detector, recordings: str | None, most: int) -> list[Source]:
     """golden, adversarial, floats if its model has some, and each WAV of a file or folder that has the Spec's rate and
-    channels.
+    channels; of a folder not what is hidden, as a recording is that still grows.
 
     Raises CyberHansError: nothing there, or none that fits.
     """
@@ -46,12 +47,18 @@ def sources(detector: Detector, recordings: str | None, most: int) -> list[Sourc
     if recordings is None:
         return made
     root = Path(recordings)
-    files = sorted(root.rglob("*.wav")) if root.is_dir() else [root]
+    files = sorted(_visible(root)) if root.is_dir() else [root]
     fitting = [path for path in files if _fits(load_recording(path), spec)]
     if not fitting:
         raise CyberHansError(f"{root}: {len(files)} WAV files, none of {spec.channels} channels at "
                              f"{spec.rate_hz:g} Hz with {spec.window} samples, which the detector wants")  # fmt: skip
     return made + [Source(_name(path, root), path, most) for path in fitting]
+
+
+def _visible(root: Path) -> Iterator[Path]:
+    for path in root.rglob("*.wav"):
+        if not any(part.startswith(".") for part in path.relative_to(root).parts):
+            yield path
 
 
 def _fits(recording: Recording, spec: Spec) -> bool:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import shlex
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,36 +15,38 @@ from cyberhans.detector import Detector
 from cyberhans.device import Device, open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
+from cyberhans.hil.commands import Started, run_command
 from cyberhans.hil.hil_map import USB, Entry
 from cyberhans.serial_port import serial_ports
 
 if TYPE_CHECKING:
     from cyberhans.packet_log import PacketLog
 
-COMMAND_SECONDS = 120.0
 LINE_SECONDS = 10.0  # that the windows of one test may take on their way
 EMULATED_BYTES_PER_S = 40_000
 PROCESS_BYTES_PER_S = 2_000_000
 RETURN_SECONDS = 20.0  # for a device that was reset to be there again
-ADDRESS = re.compile(r"(socket://\S+|/dev/\S+)")
 
 
 class Station:
     """Opens, restarts, flashes and closes one device; at most one opening of it at a time.
 
     image: an ELF to run on board:NAME in place of one that is built here. log: every packet goes there.
+    flashed: by a device's id the digest of the detector that it was flashed with last; all stations of one bench share
+    it, as one of them flashes what another has to flash anew.
     """
 
     def __init__(
-        self, entry: Entry, detector: Detector, scratch: Path, image: Path | None = None, log: PacketLog | None = None
-    ) -> None:
+        self, entry: Entry, detector: Detector, scratch: Path, image: Path | None = None,
+        log: PacketLog | None = None, flashed: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.entry, self.detector, self.log = entry, detector, log
         self._scratch, self._given = scratch, image
         self._device: Device | None = None
         self._emulator: Emulator | None = None
         self._line = ""  # URL of what runs
-        self._child: subprocess.Popen[str] | None = None
-        self._flashed = False
+        self._started: Started | None = None
+        self._flashed = {} if flashed is None else flashed
         self._core: Core | None = None
         self._build: Build | None = None
 
@@ -88,18 +87,26 @@ class Station:
     def device(self) -> Device:
         """Open, and holding the detector: opened now if need be. Raises CyberHansError."""
         if self._device is None:
-            if self.entry.flash and not self._flashed:
+            if self.entry.flash and self._flashed.get(self.entry.id) != self.detector.digest.hex():
                 self._flash()
                 return self._again()
-            device = self._open(self._line or self._url())
             try:
-                device.require(self.detector)
-            except CyberHansError:
-                device.close()
+                self._device = self._opened()
+            except BaseException:
+                self._power_off()
                 raise
-            self._device, self._emulator = device, self._emulator or device.emulator
-            self._line = self._line or (device.emulator.url if device.emulator else device.name)
         return self._device
+
+    def _opened(self) -> Device:
+        device = self._open(self._line or self._url())
+        try:
+            device.require(self.detector)
+        except BaseException:
+            device.close()
+            raise
+        self._emulator = self._emulator or device.emulator
+        self._line = self._line or (device.emulator.url if device.emulator else device.name)
+        return device
 
     def close(self) -> None:
         """The device; the next device() opens it again, an emulator from its power-on."""
@@ -107,6 +114,12 @@ class Station:
             with contextlib.suppress(CyberHansError):
                 self._device.leave()
         self._power_off()
+
+    def end(self) -> None:
+        """The device is closed, and its log."""
+        self.close()
+        if self.log:
+            self.log.close()
 
     def hang_up(self) -> None:
         """The host is gone, without a word; the device runs on, and the next device() opens it as it is."""
@@ -146,7 +159,7 @@ class Station:
         """Power off at once, whatever the device is doing, and on again. Raises CyberHansError."""
         self._power_off()
         if self.entry.reset:
-            self._run(self.entry.reset)
+            run_command(self.entry, self.entry.reset)
             return self._again()
         return self.device()
 
@@ -155,18 +168,17 @@ class Station:
         if self._emulator:
             self._emulator.close()
             self._emulator = None
-        if self._child:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
+        if self._started:
+            self._started.close()
+            self._started = None
         self.hang_up()
         self._line = ""
 
     @contextlib.contextmanager
-    def aside(self, change: Callable[[Entry], Entry] = lambda entry: entry, counting: bool = False) -> Iterator[Device]:
-        """Another opening of an emulated device, with settings of its own, beside which this one is closed."""
+    def aside(self, counting: bool = False) -> Iterator[Device]:
+        """Another opening of an emulated device, one that counts instructions, beside which this one is closed."""
         self.close()
-        with self._open(change(self.entry).url, counting) as device:
+        with self._open(self.entry.url, counting) as device:
             device.require(self.detector)
             yield device
 
@@ -188,7 +200,8 @@ class Station:
 
     def _url(self) -> str:
         if self.entry.start:
-            return self._started()
+            self._started = Started(self.entry)
+            return self._started.url
         if USB.fullmatch(self.entry.url):
             return self._usb_port()
         if self.store:
@@ -205,34 +218,7 @@ class Station:
     def _flash(self) -> None:
         made = self.build
         assert made
-        files = {"elf": made.image, "hex": made.image.with_suffix(".hex")}
-        self._run(shlex.join(part.format(**files) for part in shlex.split(self.entry.flash)))
-        self._flashed = True
-
-    def _started(self) -> str:
-        """Of the `start` command: the URL that it prints."""
-        try:
-            self._child = subprocess.Popen(
-                shlex.split(self.entry.start), stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
-                cwd=self.entry.folder,
-            )  # fmt: skip
-        except OSError as wrong:
-            raise CyberHansError(f"device {self.entry.id}: `{self.entry.start}`: {wrong.strerror}") from None
-        assert self._child.stdout
-        for line in self._child.stdout:
-            if found := ADDRESS.search(line):
-                return found[0]
-        raise CyberHansError(
-            f"device {self.entry.id}: `{self.entry.start}` ended and printed no /dev/... or socket://..."
-        )
-
-    def _run(self, command: str) -> None:
-        try:
-            done = subprocess.run(
-                shlex.split(command), capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=self.entry.folder
-            )
-        except (OSError, subprocess.TimeoutExpired) as wrong:
-            raise CyberHansError(f"device {self.entry.id}: `{command}`: {wrong}") from None
-        if done.returncode:
-            said = (done.stderr + done.stdout).strip().splitlines() or ["no message"]
-            raise CyberHansError(f"device {self.entry.id}: `{command}` ended with {done.returncode}: {said[-1]}")
+        self._flashed.pop(self.entry.id, None)  # whatever it holds, if that fails
+        files = {"elf": str(made.image), "hex": str(made.image.with_suffix(".hex"))}
+        run_command(self.entry, self.entry.flash, files)
+        self._flashed[self.entry.id] = self.detector.digest.hex()

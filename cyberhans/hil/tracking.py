@@ -1,17 +1,19 @@
 """Tracking: what a device's firmware costs, against the figures of an earlier run, which a file keeps.
 
-hil/baseline.json: board -> detector -> compiler and its version -> figures.
+hil/baseline.json: board -> detector -> compiler and its version -> figures, and `digest`: of which detector they are.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cyberhans.detector import Detector
 from cyberhans.errors import CyberHansError
 from cyberhans.hil.station import Station
 from cyberhans.verify import COUNTED_WINDOWS, count_instructions
@@ -20,6 +22,7 @@ FIGURES = ("instructions", "flash", "ram", "stack")  # instructions of a window;
 TOLERANCE = 0.01  # that a figure may grow by
 Key = tuple[str, str, str]  # board, detector, compiler
 Figures = dict[str, int]
+Row = dict[str, Any]  # of the file: Figures, and "digest"
 
 
 def costs(station: Station) -> Figures:
@@ -37,7 +40,13 @@ def costs(station: Station) -> Figures:
     return {name: found[name] for name in FIGURES if name in found}
 
 
-def worse(found: Figures, before: Figures) -> list[str]:
+def digest_of(detector: Detector) -> str:
+    """Of what its costs follow from: kind and Spec. Not of what it has learnt, which may differ in bits where it was
+    trained on another computer."""
+    return f"{detector.kind} {detector.spec.digest.hex()}"
+
+
+def worse(found: Figures, before: Row) -> list[str]:
     """What has grown by more than TOLERANCE, a line each, with by how much."""
     told = []
     for name in FIGURES:
@@ -47,27 +56,31 @@ def worse(found: Figures, before: Figures) -> list[str]:
     return told
 
 
-def load_baseline(path: Path) -> dict[Key, Figures]:
+def load_baseline(path: Path) -> dict[Key, Row]:
     """Empty where there is no file. Raises CyberHansError: one that is none."""
     if not path.exists():
         return {}
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
         return {
-            (board, detector, compiler): {name: int(value) for name, value in figures.items()}
+            (board, detector, compiler): {name: _value(name, value) for name, value in row.items()}
             for board, detectors in tree.items()
             for detector, compilers in detectors.items()
-            for compiler, figures in compilers.items()
+            for compiler, row in compilers.items()
         }
     except (OSError, ValueError, AttributeError, TypeError) as wrong:
         raise CyberHansError(f"{path}: no baseline of figures: {wrong}; write it anew with --update-baseline") from None
 
 
-def save_baseline(path: Path, rows: dict[Key, Figures]) -> None:
+def _value(name: str, value: Any) -> Any:
+    return str(value) if name == "digest" else int(value)
+
+
+def save_baseline(path: Path, rows: Mapping[Key, Mapping[str, Any]]) -> None:
     """All of it or, whatever happens, what was there before."""
     tree: dict[str, Any] = {}
-    for (board, detector, compiler), figures in sorted(rows.items()):
-        tree.setdefault(board, {}).setdefault(detector, {})[compiler] = figures
+    for (board, detector, compiler), row in sorted(rows.items()):
+        tree.setdefault(board, {}).setdefault(detector, {})[compiler] = dict(row)
     fresh = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,17 +94,21 @@ class Update:
     """With --update-baseline: gathers what the tests found, on the process that reports, and writes it at the end."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.found = path, dict[Key, Figures]()
+        self.path, self.found, self.failed = path, dict[Key, Row](), ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         told = dict(report.user_properties)
         if report.when == "call" and "costs" in told:
             row = json.loads(str(told["costs"]))
-            self.found[tuple(row["key"])] = row["figures"]
+            self.found[tuple(row["key"])] = row["row"]
 
-    def pytest_sessionfinish(self) -> None:
-        if self.found:
-            save_baseline(self.path, load_baseline(self.path) | self.found)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        try:
+            if self.found:
+                save_baseline(self.path, load_baseline(self.path) | self.found)
+        except CyberHansError as wrong:
+            self.failed, session.exitstatus = str(wrong), pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.write_line(f"{self.path}: figures of {len(self.found)} rows written")
+        told = self.failed or f"{self.path}: figures of {len(self.found)} rows written"
+        terminalreporter.write_line(told, red=bool(self.failed))

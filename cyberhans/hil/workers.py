@@ -6,7 +6,7 @@ does not read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pytest
 from xdist.remote import Producer
@@ -14,11 +14,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 
 class ByDevice(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests of other things go wherever there is room."""
+    """devices: by the names of their tests, cyberhans.hil.options.pairs. Tests of other things go wherever there is
+    room."""
 
-    def __init__(self, devices: Sequence[str], config: pytest.Config, log: Producer | None = None) -> None:
+    def __init__(self, devices: Mapping[str, str], config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
-        self._devices = sorted(devices, key=len, reverse=True)  # one id may begin another
+        self._devices = devices
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((device for device in self._devices if f"[{device}-" in nodeid), nodeid)
+        inside = nodeid.partition("[")[2].replace("]", "-", 1)
+        return next((device for name, device in self._devices.items() if inside.startswith(f"{name}-")), nodeid)
