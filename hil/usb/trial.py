@@ -16,7 +16,7 @@ from cyberhans.blank import blank_image
 from cyberhans.boards import board, compiler_version
 from cyberhans.build import Build, build
 from cyberhans.detector import Detector
-from cyberhans.hil.tracking import save_baseline
+from cyberhans.hil.tracking import digest_of, save_baseline
 from cyberhans.recording import Recording, save_recording
 from hil.suite import PER_PAIR, PER_SOURCE, learn
 from hil.usb.kernel import kernel
@@ -78,7 +78,8 @@ def _prepare(detector: Detector, folder: Path) -> Build:
     assert detector.folder
     made = build(detector.folder, native.name, folder / "image")
     key = (native.name, detector.folder.name, compiler_version(native))
-    save_baseline(folder / "baseline.json", {key: {"flash": made.flash_bytes, "ram": made.ram_bytes}})
+    figures = {"digest": digest_of(detector), "flash": made.flash_bytes, "ram": made.ram_bytes}
+    save_baseline(folder / "baseline.json", {key: figures})
     cache = folder / ".cache" / "cyberhans"
     cache.mkdir(parents=True)
     shutil.copy(detector.core().library, cache)
