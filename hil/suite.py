@@ -15,6 +15,7 @@ from pathlib import Path
 from conftest import ROOT
 from cyberhans.boards import boards, missing
 from cyberhans.dataset import load_protocol
+from cyberhans.decision import needed
 from cyberhans.detector import Detector
 from cyberhans.hil.sources import sources
 from cyberhans.spec import design
@@ -22,16 +23,20 @@ from cyberhans.train import train
 
 KINDS = ("gaussian", "autoencoder", "forest", "trees")
 WINDOW = 2048
+VOTES = 7
 BASELINE = ROOT / "hil" / "baseline.json"
 PER_PAIR, PER_SOURCE = 50, 2  # tests of a device with a detector; and for each source of windows
 
 
 def learn(kind: str, folder: Path, window: int = WINDOW) -> Detector:
-    """Of the demo fan, with windows short enough for an emulator's serial line, in a folder called after its kind."""
+    """Of the demo fan, with windows short enough for an emulator's serial line, of which few vote so that each state
+    comes; in a folder called after its kind."""
     part = load_protocol(ROOT / "recordings" / "demo", "fan")
     first = part.train[0]
     spec = replace(design("tiny", first.rate_hz, first.channels, window), window=window, hop=window)
-    return train(part.train, kind=kind, spec=spec, false_alarm_rate=0.05, uncalibrated=True).save(folder / kind)
+    made = train(part.train, kind=kind, spec=spec, false_alarm_rate=0.05)
+    assert made.alarm
+    return replace(made, alarm=replace(made.alarm, of=VOTES, raise_at=needed(VOTES), clear_at=1)).save(folder / kind)
 
 
 def command(names: Sequence[str], detectors: Sequence[Detector], *more: str) -> list[str]:

@@ -9,6 +9,8 @@ from cyberhans.difference import Difference, seen_difference
 from cyberhans.hil.plugin import Record
 from cyberhans.hil.station import Station
 from cyberhans.judgement import Judgement
+from cyberhans.messages import Memory
+from cyberhans.stack import MARGIN_BYTES
 from cyberhans.watch import Watched
 
 
@@ -35,3 +37,12 @@ def require_none(found: Difference | None, record: Record) -> None:
     if found:
         record("difference", json.dumps(found.to_dict()))
         raise AssertionError(f"{found.what} of window {found.window}: device {found.device}, host {found.host}")
+
+
+def within_the_promise(station: Station, told: Memory) -> None:
+    """The stack has been no deeper than the calls that the build found; of an image from elsewhere, whose margin is
+    not known, it has not been full. Where an operating system gives the stack, nothing is promised."""
+    if not told.stack_bytes:
+        return
+    promised = told.stack_bytes - (MARGIN_BYTES if station.build else 1)
+    assert told.stack_used <= promised, f"{told.stack_used} bytes of stack used, {promised} were found to be enough"
