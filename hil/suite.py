@@ -39,9 +39,14 @@ def learn(kind: str, folder: Path, window: int = WINDOW) -> Detector:
     return replace(made, alarm=replace(made.alarm, of=VOTES, raise_at=needed(VOTES), clear_at=1)).save(folder / kind)
 
 
+def tests_of(detector: Detector) -> int:
+    """How many tests of the suite there are for a device with this detector."""
+    return PER_PAIR + PER_SOURCE * len(sources(detector, None, 0))
+
+
 def command(names: Sequence[str], detectors: Sequence[Detector], *more: str) -> list[str]:
     """The line that runs the suite on these boards; without -k it fails unless every test runs."""
-    each = sum(PER_PAIR + PER_SOURCE * len(sources(detector, None, 0)) for detector in detectors)
+    each = sum(tests_of(detector) for detector in detectors)
     return [
         sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--pyargs", "cyberhans.hil.suite",
         *(f"--device=board:{name}" for name in names), *(f"--detector={detector.folder}" for detector in detectors),
