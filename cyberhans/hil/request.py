@@ -10,7 +10,7 @@ import pytest
 
 from cyberhans.device import Device, Refused
 from cyberhans.exchange import FIRST_EVENT
-from cyberhans.messages import Refusal
+from cyberhans.messages import Option, Refusal
 from cyberhans.protocol import Packet
 
 ANSWER_SECONDS = 20.0
@@ -37,3 +37,8 @@ def unless_unknown(what: str) -> Iterator[None]:
         if refused.code != Refusal.UNKNOWN:
             raise
         pytest.skip(f"this firmware does not answer {what}")
+
+
+def told_of_windows(device: Device) -> Option:
+    """All that a stream may tell besides its verdicts: what the work takes only where the firmware has a clock."""
+    return Option.FEATURES | (Option.COSTS if device.info.tick_hz else Option(0))

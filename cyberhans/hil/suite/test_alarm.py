@@ -14,12 +14,13 @@ from cyberhans.errors import CyberHansError
 from cyberhans.hil.agreement import agree
 from cyberhans.hil.brink import at_the_brink
 from cyberhans.hil.plugin import Record
-from cyberhans.hil.request import asked, unless_unknown
+from cyberhans.hil.request import asked, told_of_windows, unless_unknown
 from cyberhans.hil.script import Kinds, Script, allowed, script
 from cyberhans.hil.station import Station
 from cyberhans.judgement import Judgement
 from cyberhans.messages import REPLY, UNDO, Costs, Event, Features, Option, Request, Samples, Taken, Verdict
 from cyberhans.protocol import Packet
+from cyberhans.spec import Spec
 
 WINDOWS = 400  # of the script, at most: about five times as many as vote
 SCRIPT_SECONDS = 20.0
@@ -214,7 +215,7 @@ def test_every_reply_comes_after_all_that_it_caused(hil_station: Station, hil_re
     device, spec = hil_station.device(), hil_station.detector.spec
     windows = hil_station.detector.golden[: hil_station.affordable(3)]
     number = device.fresh_number(len(windows))
-    index = device.start(Option.FEATURES | Option.COSTS, number).next
+    index, options = device.start(told_of_windows(device), number).next, told_of_windows(device)
     step = (device.info.body_max - 4) // (2 * spec.channels)
     events: list[Packet] = []
     frames = stream(windows, spec.hop)
@@ -227,7 +228,7 @@ def test_every_reply_comes_after_all_that_it_caused(hil_station: Station, hil_re
         events += came
         assert sum(event.type == Event.VERDICT for event in events) == _judged(begin + len(part), spec.window, spec.hop)
         assert done == len(events)
-    _in_order(events, number, spec.hop, spec.features)
+    _in_order(events, number, spec, options)
     hil_record("events", len(events))
 
 
@@ -236,7 +237,7 @@ def _judged(frames: int, window: int, hop: int) -> int:
     return (frames - window) // hop + 1 if frames >= window else 0
 
 
-def _in_order(events: list[Packet], number: int, hop: int, features: int) -> None:
+def _in_order(events: list[Packet], number: int, spec: Spec, options: Option) -> None:
     numbers = [event.seq for event in events]
     assert numbers == [(numbers[0] + place) % 256 for place in range(len(events))], "events' numbers have a gap"
     windows: list[list[Packet]] = []
@@ -245,11 +246,13 @@ def _in_order(events: list[Packet], number: int, hop: int, features: int) -> Non
             windows.append([])
         assert windows, "an event before the first VERDICT"
         windows[-1].append(event)
-    for place, (verdict, *parts, costs) in enumerate(windows):
+    for place, (verdict, *parts) in enumerate(windows):
         told, window = Verdict.unpack(verdict.body), (number + place) % 2**32
-        assert (told.window, told.first) == (window, window * hop % 2**32)
-        assert costs.type == Event.COSTS and Costs.unpack(costs.body).window == window
-        assert _features([Features.unpack(part.body) for part in parts if part.type == Event.FEATURES]) == features
+        assert (told.window, told.first) == (window, window * spec.hop % 2**32)
+        if Option.COSTS in options:
+            costs = parts.pop()
+            assert costs.type == Event.COSTS and Costs.unpack(costs.body).window == window
+        assert _features([Features.unpack(part.body) for part in parts if part.type == Event.FEATURES]) == spec.features
         assert {part.type for part in parts} == {Event.FEATURES}
         assert {Features.unpack(part.body).window for part in parts} == {window}
 

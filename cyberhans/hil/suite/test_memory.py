@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cyberhans.hil.agreement import within_the_promise
 from cyberhans.hil.plugin import Record
-from cyberhans.hil.request import unless_unknown
+from cyberhans.hil.request import told_of_windows, unless_unknown
 from cyberhans.hil.station import Station
-from cyberhans.messages import Memory, Option
+from cyberhans.messages import Memory
 from cyberhans.verify import adversarial_windows
 
 
@@ -27,7 +27,7 @@ def test_work_memory_is_what_the_build_says(hil_station: Station, hil_record: Re
 def test_the_stack_stays_within_the_promise(hil_station: Station, hil_record: Record) -> None:
     """After everything a stream can ask for. Where an operating system gives the stack, nothing is reserved."""
     device = hil_station.device()
-    list(device.replay(adversarial_windows(hil_station.detector.spec), Option.FEATURES | Option.COSTS))
+    list(device.replay(adversarial_windows(hil_station.detector.spec), told_of_windows(device)))
     memory = told(hil_station)
     hil_record("stack_bytes", memory.stack_bytes)
     hil_record("stack_used", memory.stack_used)

@@ -27,6 +27,8 @@ def test_a_window_is_done_before_the_next(hil_station: Station, hil_record: Reco
     """On an emulated board by instructions, at one a cycle of its clock, which no processor does always; else by the
     device's own clock, which COSTS tell. Where the clock is unknown there is no load: its instructions are told."""
     board = hil_station.board
+    if not hil_station.device().info.tick_hz:
+        pytest.skip("this firmware has no clock (tick_hz 0): what its work takes is not known")
     if not (board and board.bare and hil_station.entry.emulated):
         _hold("load", _ticks(hil_station, hil_record) / _hop_seconds(hil_station), hil_record)
         return
@@ -48,8 +50,6 @@ def _hold(name: str, load: float, record: Record) -> None:
 def _ticks(station: Station, record: Record) -> float:
     """Seconds of a window's work."""
     device = station.device()
-    if not device.info.tick_hz:
-        pytest.skip("this firmware has no clock (tick_hz 0): what its work takes is not known")
     judged = list(device.replay(_windows(station), Option.COSTS, credits=1))
     ticks = {stage: int(median_low(getattr(told.costs, stage) for told in judged)) for stage in COSTED}
     for stage, count in ticks.items():
