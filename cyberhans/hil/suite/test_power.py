@@ -118,7 +118,9 @@ def test_power_lost_in_run_mode_leaves_the_old_baseline_or_the_new(
         else:
             assert told.revision <= after.revision <= told.revision + 1, f"told {told.revision}, found {after.revision}"
         device = hil_station.device()
-        assert device.last_verdicts().windows <= 1 + PATIENCE_SECONDS * _rate(hil_station)
+        with unless_unknown("VERDICTS"):
+            judged = device.last_verdicts().windows
+        assert judged <= 1 + PATIENCE_SECONDS * _rate(hil_station)
         _sound(device, after)
     hil_record("baselines_set", done)
     _right(hil_station, hil_station.device(), 0, hil_record)  # a host's stream begins as built, whatever is stored

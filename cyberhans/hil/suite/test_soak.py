@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from cyberhans.device import Device, Refused
 from cyberhans.difference import differing_bits, seen_difference
 from cyberhans.hil.plugin import Record
 from cyberhans.hil.station import Station
+from cyberhans.messages import Refusal
 
 WINDOWS = 200
 PORTION_BYTES = 1 << 22  # of samples that are foretold and sent at a time
@@ -77,6 +77,9 @@ def _memory(station: Station, device: Device) -> dict[str, int]:
         import resource
 
         found["process"] = int(statm.read_text().split()[1]) * resource.getpagesize()
-    with contextlib.suppress(Refused):  # firmware that does not know MEMORY
+    try:
         found["stack"] = device.memory().stack_used
+    except Refused as refused:
+        if refused.code != Refusal.UNKNOWN:
+            raise
     return found
