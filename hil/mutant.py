@@ -23,7 +23,7 @@ class Mutant:
     array, index, by  an array of tables.c or model.c by the end of its name, and what is added to one entry
     flags     more compiler flags
     stage     the one that the report has to name; "" where no stage differs
-    seen_by   without a stage: the modules of the suite that are there for it, one of which has to see it first
+    seen_by   without a stage: the modules of the suite that are there for it, which have to see it by themselves
     board, detector  what it is tried on (hil/subjects.py)
     """
 

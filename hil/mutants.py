@@ -29,7 +29,7 @@ from hil.workshop import Workshop
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITE = "cyberhans.hil.suite"
-PARITY, COSTS = (Path(hil.__file__).parent / "suite" / f"test_{name}.py" for name in ("parity", "costs"))
+FOLDER = Path(hil.__file__).parent / "suite"
 SUITE_SECONDS = 900.0
 RIGHT_STAGE = 0.9  # of those that have a stage
 
@@ -65,24 +65,34 @@ class Outcome:
 
 
 def outcome(workshop: Workshop, mutant: Mutant) -> Outcome:
-    """Build it and run the suite until a test fails: parity, which names stages, then all else. One that does not build
-    is not caught. Of unmodified firmware every test runs but that of the costs, which are not those of this image."""
+    """Build it and run the suite until a test fails: what is there for it, or parity, which names stages, then all
+    else. One that does not build is not caught."""
     begun, code = time.monotonic(), 0
     try:
         image = workshop.image(mutant)
     except CyberHansError as wrong:
         return Outcome(mutant, False, "", "", str(wrong), 0.0)
     found = ("", "", "")
-    parts = [[f"{SUITE}.test_parity"], [SUITE, f"--ignore={PARITY}"]]
-    if mutant.name == UNMODIFIED.name:
-        count = tests_of(workshop.detector(mutant.detector)) - 1
-        parts = [[SUITE, f"--ignore={COSTS}", "--hil-require", f"--hil-count={count}"]]
-    for part in parts:
+    for part in _parts(workshop, mutant):
         code, found = _suite(workshop, mutant, image, part)
         if code != 0:
             break
     shutil.rmtree(image.parent)
     return Outcome(mutant, code == 1, *found, round(time.monotonic() - begun, 1))
+
+
+def _parts(workshop: Workshop, mutant: Mutant) -> list[list[str]]:
+    """Of the suite, one after the other: modules and options. Of unmodified firmware every test runs but that of the
+    costs, which are not those of this image."""
+    if mutant.name == UNMODIFIED.name:
+        count = tests_of(workshop.detector(mutant.detector)) - 1
+        return [[SUITE, _without("costs"), "--hil-require", f"--hil-count={count}"]]
+    first = mutant.seen_by or ("parity",)
+    return [[f"{SUITE}.test_{name}" for name in first], [SUITE, *map(_without, first)]]
+
+
+def _without(module: str) -> str:
+    return f"--ignore={FOLDER / f'test_{module}.py'}"
 
 
 def _suite(workshop: Workshop, mutant: Mutant, image: Path, part: Sequence[str]) -> tuple[int, tuple[str, str, str]]:
