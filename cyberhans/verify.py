@@ -19,7 +19,7 @@ from cyberhans.boards import Board
 from cyberhans.core import Core
 from cyberhans.detector import Detector
 from cyberhans.device import Device, Refused, open_device, stream
-from cyberhans.difference import ALARM_VALUES, Difference, find_difference
+from cyberhans.difference import Difference, differing_bits, find_difference, seen_difference
 from cyberhans.errors import CyberHansError
 from cyberhans.judgement import Judgement
 from cyberhans.messages import Option, Refusal
@@ -132,11 +132,11 @@ def _differing(
         _require_settings(judgement, detector, number)
         streams.add(judgement.begun)
         results, at = expected.from_window(judgement.begun), number - judgement.begun
-        found = _compare(judgement, results, at, number)
-        for name, count in found.items():
+        if judgement.features is None:
+            raise CyberHansError(f"window {number}: the device sent no features; build and flash it again")
+        for name, count in differing_bits(judgement, results, at).items():
             bits[name] += count
-        if first is None and any(found.values()):
-            first = _direct(judgement, results, at, number, core)
+        first = first or seen_difference(judgement, results, at, number, core.spec.feature_names)
     if first and first.window > 0:  # seen in what came out: now find where it began
         first = _in_stages(device, core, windows[first.window], first.window) or first
     return bits, first, len(streams)
@@ -245,45 +245,3 @@ def _require_settings(judgement: Judgement, detector: Detector, number: int) -> 
         if found != expected:
             raise CyberHansError(f"window {number}: the device sent {name} {found}, the detector has {expected}; "
                                  "build and flash it again")  # fmt: skip
-
-
-def _compare(judgement: Judgement, expected: Watched, at: int, number: int) -> dict[str, int]:
-    """How many bits of window `number`, which is `at` among those expected, differ."""
-    features = judgement.features
-    if features is None or features.shape != expected.features[at].shape:
-        raise CyberHansError(f"window {number}: the device sent a wrong number of features; build and flash it again")
-    if judgement.mean.shape != expected.mean[at].shape:
-        raise CyberHansError(f"window {number}: the device sent a wrong number of means; build and flash it again")
-    verdict = judgement.anomaly ^ int(expected.verdict[at])
-    alarm = (device ^ host for device, host, _ in _alarm(judgement, expected, at))
-    return {
-        "features": _bits(features ^ expected.features[at]),
-        "score": ((judgement.score ^ int(expected.score[at])) & 0xFFFFFFFF).bit_count(),
-        "verdict": verdict.bit_count() + _bits(judgement.mean ^ expected.mean[at]),
-        "alarm": sum((value & 0xFFFF).bit_count() for value in alarm),
-    }
-
-
-def _alarm(judgement: Judgement, expected: Watched, at: int) -> list[tuple[int, int, str]]:
-    """(device, host, name) of each value of the stage alarm."""
-    return [(getattr(judgement, name), int(getattr(expected, name)[at]), name) for name in ALARM_VALUES]
-
-
-def _bits(values: NDArray[np.int16]) -> int:
-    return int(np.bitwise_count(values.view(np.uint16)).sum())
-
-
-def _direct(judgement: Judgement, expected: Watched, at: int, number: int, core: Core) -> Difference:
-    """The first difference as far as the device's events show it."""
-    assert judgement.features is not None
-    pairs = [
-        *(("features", i, int(device), int(host), f"feature {name}") for i, (device, host, name) in enumerate(
-            zip(judgement.features, expected.features[at], core.spec.feature_names, strict=True))),
-        ("score", 0, judgement.score, int(expected.score[at]), "score"),
-        ("verdict", 0, judgement.anomaly, int(expected.verdict[at]), "verdict"),
-        *(("verdict", i + 1, int(device), int(host), f"mean of channel {i}") for i, (device, host) in enumerate(
-            zip(judgement.mean, expected.mean[at], strict=True))),
-        *(("alarm", i, device, host, name) for i, (device, host, name) in enumerate(_alarm(judgement, expected, at))),
-    ]  # fmt: skip
-    stage, index, device, host, what = next(pair for pair in pairs if pair[2] != pair[3])
-    return Difference(number, stage, 0, index, device, host, what)

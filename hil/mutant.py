@@ -23,7 +23,7 @@ class Mutant:
     array, index, by  an array of tables.c or model.c by the end of its name, and what is added to one entry
     flags     more compiler flags
     stage     the one that the report has to name; "" where no stage differs
-    seen_by   without a stage: the module of the suite that is there for it
+    seen_by   without a stage: the modules of the suite that are there for it, which have to see it by themselves
     board, detector  what it is tried on (hil/subjects.py)
     """
 
@@ -37,7 +37,7 @@ class Mutant:
     by: float = 1
     flags: tuple[str, ...] = ()
     stage: str = ""
-    seen_by: str = ""
+    seen_by: tuple[str, ...] = ()
     board: str = "native"
     detector: str = "small"
 
@@ -69,5 +69,5 @@ UNMODIFIED = Mutant("unmodified", "firmware as it is")
 def mutants() -> list[Mutant]:
     """All of mutants.toml, in its order. Raises TypeError where a key is none of Mutant's."""
     rows = tomllib.loads(LIST.read_text(encoding="utf-8"))
-    return [Mutant(name, **{key: tuple(value) if key == "flags" else value for key, value in row.items()})
+    return [Mutant(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
             for name, row in rows.items()]  # fmt: skip

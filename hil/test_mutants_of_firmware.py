@@ -103,11 +103,15 @@ def test_the_first_failure_of_a_page_is_read(tmp_path: Path) -> None:
 
 def test_the_summary_is_good_only_if_all_is() -> None:
     """All caught, nine of ten stages right, no false alarm."""
-    caught = [Outcome(mutant, True, "test", mutant.stage, "", 1.0) for mutant in MUTANTS]
+    caught = [Outcome(mutant, True, f"test_{(*mutant.seen_by, 'parity')[0]}::test", mutant.stage, "", 1.0)
+              for mutant in MUTANTS]  # fmt: skip
     survivor = Outcome(MUTANTS[0], False, "", "", "", 1.0)
     misnamed = [replace(one, stage="") for one in caught]
     quiet, blamed = Outcome(UNMODIFIED, False, "", "", "", 1.0), Outcome(UNMODIFIED, True, "test", "", "", 1.0)
     assert summary(caught, [quiet])["good"]
     assert not summary([*caught, survivor], [quiet])["good"]
     assert not summary(misnamed, [quiet])["good"]
+    by_another = replace(next(one for one in caught if one.mutant.seen_by == ("robustness",)), test="test_soak::test")
+    assert summary([*caught, by_another], [quiet])["seen_elsewhere"] == [by_another.mutant.name]
+    assert not summary([*caught, by_another], [quiet])["good"]
     assert not summary(caught, [quiet, blamed])["good"]

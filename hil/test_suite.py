@@ -40,6 +40,11 @@ def passed(line: list[str], folder: Path) -> str:
     return done.stdout
 
 
+def figures_of(junit: Path) -> dict[str | None, str | None]:
+    """Of all tests, by their names."""
+    return {row.get("name"): row.get("value") for row in ElementTree.parse(junit).getroot().iter("property")}
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_test_passes(name: str, folder: Path, tmp_path: Path, record_property: Record) -> None:
@@ -64,7 +69,22 @@ def test_soak(name: str, windows: int, folder: Path, tmp_path: Path, record_prop
         f"--device=board:{name}", f"--detector={detector.folder}", f"--hil-soak={windows}", "--hil-count=1",
         f"--junitxml={xml}", "--timeout=0",
     ], tmp_path)  # fmt: skip
-    figures = {row.get("name"): row.get("value") for row in ElementTree.parse(xml).getroot().iter("property")}
+    figures = figures_of(xml)
     assert (figures["windows"], figures["differing_bits"], figures["lost_packets"]) == (str(windows), "0", "0")
     record_property(f"total soak on {name}, windows", windows)
     record_property(f"total soak on {name}, differing bits and lost packets", 0)
+
+
+def test_a_bad_line_at_its_full_rates(folder: Path, tmp_path: Path, record_property: Record) -> None:
+    """1 % of the packets lost, 0.1 % of the bits flipped, 50 ms of jitter, all at once: where windows are short."""
+    detector = learnt("gaussian", folder / "short", SHORT_WINDOW)
+    xml = tmp_path / "junit.xml"
+    passed([
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "cyberhans.hil.suite.test_bad_line",
+        "--device=board:native", f"--detector={detector.folder}", "--hil-require", "--hil-count=3",
+        f"--junitxml={xml}",
+    ], tmp_path)  # fmt: skip
+    figures = figures_of(xml)
+    assert float(figures["flipped_bits_of_all"] or 0) == 0.001
+    for fault in ("drop", "flip", "jitter"):
+        record_property(f"total bad line: {fault}", int(figures[fault] or 0))

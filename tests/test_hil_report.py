@@ -95,3 +95,28 @@ def test_a_difference_is_told_in_decibels(
 ) -> None:
     found = Difference(0, stage, 0, 0, device, host, what).decibels
     assert found == (None if db is None else pytest.approx(db, abs=1e-4))
+
+
+@pytest.mark.parametrize(("stage", "what", "value", "db"), [
+    ("samples", "sample 3 of frame 0", -1000, 60.0),
+    ("samples", "sample 3 of frame 0", 0, None),
+    ("spectrum", "bin 3 of frame 0", 1000, 30.0),
+    ("bands", "band 1 of frame 0", 256, 3.0103),
+    ("verdict", "mean of channel 0", 12, None),
+    ("alarm", "reasons", 4, None),
+    ("alarm", "change", -256, -3.0103),
+    ("score", "score", None, None),
+])  # fmt: skip
+def test_each_side_of_a_difference_is_told_in_decibels(
+    stage: str, what: str, value: int | None, db: float | None
+) -> None:
+    told = Difference(0, stage, 0, 0, value, 7, what).to_dict()
+    assert told["device_db"] == (None if db is None else pytest.approx(db, abs=1e-4))
+
+
+def test_the_page_tells_both_values_in_decibels(report: Report) -> None:
+    found = Difference(3, "bands", 0, 1, 512, 256, "band 1 of frame 0")
+    report.pytest_runtest_logreport(reported("left", "failed", told=(("difference", json.dumps(found.to_dict())),)))
+    text = page(report.results, BEGAN)
+    assert re.search(r"<code>0x0200</code> \(6\.0206 dB\),\s+host <code>0x0100</code> \(3\.0103 dB\)", text)
+    assert "difference +3.01 dB" in text

@@ -12,7 +12,7 @@ from watched import watched_detector
 from cyberhans.alarm import State
 from cyberhans.detector import Detector
 from cyberhans.hil.brink import at_the_brink
-from cyberhans.hil.script import Kinds, script
+from cyberhans.hil.script import Kinds, allowed, script
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +63,15 @@ def test_windows_with_the_thresholds_own_score_are_found(name: str, request: pyt
     detector = request.getfixturevalue(name)
     found = detector.core().run(at_the_brink(detector, detector.core()))
     assert found.score[0] == detector.threshold and found.verdict[0] == 0
+
+
+@pytest.mark.parametrize("name", ["watched", "small"])
+def test_the_states_that_the_settings_allow_are_those_that_come(name: str, request: pytest.FixtureRequest) -> None:
+    detector = request.getfixturevalue(name)
+    core = detector.core()
+    assert allowed(detector, Kinds(detector, core)) == set(script(detector, core, 60).states)
+
+
+def test_a_detector_that_learns_may_be_learning_and_at_fault(tmp_path: Path) -> None:
+    learning = small_detector(tmp_path / "learning", uncalibrated=True)
+    assert allowed(learning, Kinds(learning, learning.core())) == {State.LEARNING, State.FAULT}

@@ -88,6 +88,16 @@ class Kinds:
             yield "tilted", lambda window: _tilted(window, alarm)
 
 
+def allowed(detector: Detector, kinds: Kinds) -> set[State]:
+    """The states that its settings allow, as far as windows of these kinds are meant to bring them."""
+    found = {State.FAULT} if "stuck" in kinds or "clipped" in kinds else set[State]()
+    found |= {State.IDLE} if "off" in kinds else set()
+    found |= {State.MOVED} if "tilted" in kinds else set()
+    if detector.alarm is None or detector.uncalibrated:
+        return found | {State.LEARNING if detector.uncalibrated else State.NORMAL}
+    return found | {State.NORMAL, State.ALARM} | ({State.SUSPICIOUS} if detector.alarm.raise_at > 1 else set())
+
+
 def script(detector: Detector, core: Core, most: int) -> Script:
     """At most so many windows: states come and go, each that the settings allow where windows can bring it."""
     made = _Making(Kinds(detector, core), core.watch(), most)

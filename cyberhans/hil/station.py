@@ -134,6 +134,10 @@ class Station:
         self.hang_up()
         yield self._line
 
+    def another(self, url: str) -> Device:
+        """A host at that URL, which leads to this device while line() lends its line; its packets are logged, too."""
+        return open_device(url, log=self.log)
+
     @property
     def pid(self) -> int | None:
         """Of the process that is the device, or its emulator, where this program started it."""

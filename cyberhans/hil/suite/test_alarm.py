@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from cyberhans.alarm import Alarm, Cause, Outcome, State
-from cyberhans.device import Device, stream
-from cyberhans.difference import ALARM_VALUES
+from cyberhans.device import Refused, stream
+from cyberhans.errors import CyberHansError
+from cyberhans.hil.agreement import agree
 from cyberhans.hil.brink import at_the_brink
 from cyberhans.hil.plugin import Record
-from cyberhans.hil.script import Kinds, Script, script
+from cyberhans.hil.request import asked, told_of_windows, unless_unknown
+from cyberhans.hil.script import Kinds, Script, allowed, script
 from cyberhans.hil.station import Station
 from cyberhans.judgement import Judgement
 from cyberhans.messages import REPLY, UNDO, Costs, Event, Features, Option, Request, Samples, Taken, Verdict
 from cyberhans.protocol import Packet
-from cyberhans.watch import Watched
+from cyberhans.spec import Spec
 
-WINDOWS = 60  # of the script, at most
+WINDOWS = 400  # of the script, at most: about five times as many as vote
 SCRIPT_SECONDS = 20.0
 GATHERED = 3  # windows of a new baseline
-ANSWER_SECONDS = 20.0
-COMPARED = (*ALARM_VALUES, "score")
 FAULT = Cause.STUCK | Cause.CLIPPED
 UNJUDGED = FAULT | Cause.OFF | Cause.TILTED | Cause.GATHERING
 
@@ -44,10 +43,12 @@ def played() -> dict[str, Played]:
     return {}
 
 
-def _play(station: Station, known: dict[str, Played]) -> Played:
+def _play(station: Station, known: dict[str, Played], config: pytest.Config) -> Played:
+    """As many windows as the line carries in SCRIPT_SECONDS, or as --hil-soak asks for."""
     key = f"{station.entry.id} {station.detector.digest.hex()}"
     if key not in known:
-        made = script(station.detector, station.core, station.affordable(WINDOWS, SCRIPT_SECONDS))
+        most = max(config.getoption("hil_soak") or 0, station.affordable(WINDOWS, SCRIPT_SECONDS))
+        made = script(station.detector, station.core, min(most, WINDOWS))
         known[key] = Played(made, list(station.device().replay(made.windows)))
     return known[key]
 
@@ -58,23 +59,22 @@ def _require_alarm(station: Station) -> Alarm:
     return station.detector.alarm
 
 
-def _same(judged: Sequence[Judgement], expected: Watched, first: int = 0) -> None:
-    """All that the alarm logic tells, window by window; `first`: of those expected."""
-    for number, judgement in enumerate(judged):
-        for name in COMPARED:
-            found, foretold = getattr(judgement, name), int(getattr(expected, name)[first + number])
-            assert found == foretold, f"{name} of window {first + number}: device {found}, host {foretold}"
-        assert judgement.begun == 0, f"window {first + number} was lost and sent again"
-
-
-def test_states_come_and_go_as_foretold(hil_station: Station, hil_record: Record, played: dict[str, Played]) -> None:
+def test_states_come_and_go_as_foretold(
+    hil_station: Station, hil_record: Record, played: dict[str, Played], pytestconfig: pytest.Config
+) -> None:
     """State, votes, reasons, change and rise of a script that brings each state that the settings allow."""
-    made = _play(hil_station, played)
-    _same(made.judged, hil_station.core.watch().run(made.script.windows))
+    made = _play(hil_station, played, pytestconfig)
+    agree(hil_station, made.judged, hil_station.core.watch().run(made.script.windows), hil_record)
     assert len(made.judged) == len(made.script.windows)
     states = Counter(State(judgement.state).name.lower() for judgement in made.judged)
     hil_record("states", dict(states))
     assert not (hil_station.detector.uncalibrated and states["alarm"]), "a detector that learns has raised an alarm"
+    wanted = {
+        state.name.lower() for state in allowed(hil_station.detector, Kinds(hil_station.detector, hil_station.core))
+    }
+    if missing := sorted(wanted - set(states)):
+        pytest.skip(f"{len(made.judged)} windows did not bring the state {', '.join(missing)}, and all that came is "
+                    f"right; --hil-soak {WINDOWS} sends as many as it takes, if windows can bring it")  # fmt: skip
 
 
 class Rules:
@@ -112,66 +112,102 @@ class Rules:
         return next((state for found, state in conditions if found), State.NORMAL)
 
 
-def test_votes_and_states_follow_from_the_verdicts(hil_station: Station, played: dict[str, Played]) -> None:
+def test_votes_and_states_follow_from_the_verdicts(
+    hil_station: Station, played: dict[str, Played], pytestconfig: pytest.Config
+) -> None:
     """k of n is counted here, by the rules alone."""
     alarm, detector = _require_alarm(hil_station), hil_station.detector
     rules = Rules(alarm, detector.uncalibrated)
-    for told in _play(hil_station, played).judged:
+    for told in _play(hil_station, played, pytestconfig).judged:
         assert (told.votes, told.state) == rules.window(told), f"votes and state of window {told.window}"
         assert told.anomaly == (told.score > detector.threshold), f"verdict of window {told.window}"
         assert (told.threshold, told.flags) == (detector.threshold, detector.flags)
 
 
-def test_a_new_stream_has_forgotten_the_one_before(hil_station: Station, played: dict[str, Played]) -> None:
+def test_a_new_stream_has_forgotten_the_one_before(
+    hil_station: Station, hil_record: Record, played: dict[str, Played], pytestconfig: pytest.Config
+) -> None:
     """Windows up to an alarm, or as many as raise one, twice: each time as built."""
-    alarm, made = _require_alarm(hil_station), _play(hil_station, played).script
+    alarm, made = _require_alarm(hil_station), _play(hil_station, played, pytestconfig).script
     count = made.states.index(State.ALARM) + 1 if State.ALARM in made.states else alarm.raise_at + 2
     windows = made.windows[:count]
     expected = hil_station.core.watch().run(windows)
     for _ in range(2):
-        _same(list(hil_station.device().replay(windows)), expected)
+        agree(hil_station, hil_station.device().replay(windows), expected, hil_record)
 
 
-def test_a_baseline_set_anew_and_set_back_gives_the_hosts_bits(hil_station: Station, hil_record: Record) -> None:
-    """In a host's stream: windows are gathered, judged by the new baseline, and after UNDO by the one before."""
+class Stream:
+    """A host's stream on the device, and the same windows in the host's own core beside it."""
+
+    def __init__(self, station: Station, record: Record) -> None:
+        self.station, self.record = station, record
+        self.device, self.watch = station.device(), station.core.watch()
+        self._kinds, self.begun = Kinds(station.detector, station.core), False
+
+    def windows(self, kind: str, count: int) -> np.ndarray:
+        return np.stack([self._kinds.next(kind) for _ in range(count)])
+
+    def send(self, windows: np.ndarray, number: int | None = None) -> None:
+        """The next ones of the stream: both say the same of them."""
+        judged = self.device.replay(windows, goes_on=self.begun, number=number)
+        agree(self.station, judged, self.watch.run(windows), self.record)
+        self.begun = True
+
+    def rebaseline(self, count: int, token: int | None = None) -> None:
+        """By the next windows."""
+        with unless_unknown("REBASELINE"):
+            assert self.device.rebaseline(count, token).outcome == Outcome.UNDER_WAY
+        self.watch.rebaseline(count)
+
+    def outcome(self) -> Outcome:
+        """Of the re-baselining: the same on both sides."""
+        told, expected = self.device.baseline(), self.watch.baseline()
+        assert (told.outcome, told.revision, told.gathered, told.wanted, told.change) == (
+            expected.outcome, expected.revision, expected.gathered, expected.wanted, expected.change)  # fmt: skip
+        self.record("outcome", expected.outcome.name.lower())
+        return expected.outcome
+
+
+def test_a_baseline_of_strange_windows_is_judged_as_on_the_host(hil_station: Station, hil_record: Record) -> None:
+    """In a host's stream: taken and set back, or found to be too far away, where there is nothing to set back."""
     _require_alarm(hil_station)
-    device, watch, kinds = hil_station.device(), hil_station.core.watch(), Kinds(hil_station.detector, hil_station.core)
-    before = [kinds.next("calm") for _ in range(2)]
-    gathered, after = ([kinds.next("strange") for _ in range(count)] for count in (GATHERED, 2))
-    _same(list(device.replay(np.stack(before))), watch.run(np.stack(before)))
-    watch.rebaseline(GATHERED)
-    assert device.rebaseline(GATHERED).outcome == Outcome.UNDER_WAY
-    _same(list(device.replay(np.stack(gathered), goes_on=True)), watch.run(np.stack(gathered)))
-    told, expected = device.baseline(), watch.baseline()
-    assert (told.outcome, told.revision, told.gathered, told.wanted, told.change) == (
-        expected.outcome, expected.revision, expected.gathered, expected.wanted, expected.change)  # fmt: skip
-    hil_record("outcome", Outcome(told.outcome).name.lower())
-    _same(list(device.replay(np.stack(after), goes_on=True)), watch.run(np.stack(after)))
-    if expected.outcome == Outcome.DONE:
+    both = Stream(hil_station, hil_record)
+    device, watch = both.device, both.watch
+    both.send(both.windows("calm", 2))
+    both.rebaseline(GATHERED)
+    both.send(both.windows("strange", GATHERED))
+    if both.outcome() == Outcome.DONE:
+        both.send(both.windows("strange", 2))
         watch.undo()
         assert device.rebaseline(UNDO).revision == watch.baseline().revision
-    _same(list(device.replay(np.stack(after), goes_on=True)), watch.run(np.stack(after)))
+    else:
+        with pytest.raises(CyberHansError):
+            watch.undo()
+        with pytest.raises(Refused):
+            device.rebaseline(UNDO)
+    both.send(both.windows("strange", 2))
     device.start()
     assert device.baseline().outcome == Outcome.NONE  # a new stream knows nothing of it
 
 
-def test_a_baseline_of_like_windows_is_taken_and_set_back(hil_station: Station) -> None:
+def test_a_baseline_of_like_windows_is_taken_and_set_back(hil_station: Station, hil_record: Record) -> None:
     """That of the golden windows is near the one that was learnt, so it is done, and UNDO counts one revision more."""
-    alarm, device, watch = _require_alarm(hil_station), hil_station.device(), hil_station.core.watch()
-    kinds = Kinds(hil_station.detector, hil_station.core)
-    windows = np.stack([kinds.next("calm") for _ in range(2)])
+    alarm, both = _require_alarm(hil_station), Stream(hil_station, hil_record)
+    device, windows = both.device, both.windows("calm", 2)
     device.start(Option.FEATURES, window := device.fresh_number(0))
-    assert device.rebaseline(2, token=7).token == 7
-    watch.rebaseline(2)
-    _same(list(device.replay(windows, goes_on=True, number=window)), watch.run(windows))
-    told = device.baseline()
-    assert (told.outcome, told.reach, told.change) == (watch.baseline().outcome, alarm.reach, watch.baseline().change)
+    both.begun = True
+    both.rebaseline(2, token=7)
+    both.send(windows, number=window)
+    told, outcome = device.baseline(), both.outcome()
+    assert (told.token, told.reach) == (7, alarm.reach)
     assert device.rebaseline(4, token=7) == told  # it has had this token: only answered
-    if told.outcome == Outcome.DONE:
-        watch.undo()
-        undone = device.rebaseline(UNDO, token=8)
-        assert (undone.outcome, undone.revision) == (Outcome.UNDONE, 2)
-    _same(list(device.replay(windows, goes_on=True)), watch.run(windows))
+    if outcome != Outcome.DONE:
+        pytest.skip(f"a baseline of its own golden windows is foretold to be {outcome.name.lower()}: nothing to undo")
+    both.send(windows)
+    both.watch.undo()
+    undone = device.rebaseline(UNDO, token=8)
+    assert (undone.outcome, undone.revision) == (Outcome.UNDONE, 2)
+    both.send(windows)
 
 
 def test_every_reply_comes_after_all_that_it_caused(hil_station: Station, hil_record: Record) -> None:
@@ -179,19 +215,20 @@ def test_every_reply_comes_after_all_that_it_caused(hil_station: Station, hil_re
     device, spec = hil_station.device(), hil_station.detector.spec
     windows = hil_station.detector.golden[: hil_station.affordable(3)]
     number = device.fresh_number(len(windows))
-    index = device.start(Option.FEATURES | Option.COSTS, number).next
+    index, options = device.start(told_of_windows(device), number).next, told_of_windows(device)
     step = (device.info.body_max - 4) // (2 * spec.channels)
     events: list[Packet] = []
     frames = stream(windows, spec.hop)
     for begin in range(0, len(frames), step):
         part = frames[begin : begin + step]
-        came, taken = _send(device, Samples((index + begin) % 2**32, tail=part.tobytes()))
-        assert taken.next == (index + begin + len(part)) % 2**32
+        came, answer = asked(device, Request.SAMPLES, Samples((index + begin) % 2**32, tail=part.tobytes()).pack())
+        assert answer.type == Request.SAMPLES | REPLY
+        assert Taken.unpack(answer.body).next == (index + begin + len(part)) % 2**32
         done = len(events) + len(came)
         events += came
         assert sum(event.type == Event.VERDICT for event in events) == _judged(begin + len(part), spec.window, spec.hop)
         assert done == len(events)
-    _in_order(events, number, spec.hop, spec.features)
+    _in_order(events, number, spec, options)
     hil_record("events", len(events))
 
 
@@ -200,18 +237,7 @@ def _judged(frames: int, window: int, hop: int) -> int:
     return (frames - window) // hop + 1 if frames >= window else 0
 
 
-def _send(device: Device, samples: Samples) -> tuple[list[Packet], Taken]:
-    """One packet: the events that come before its reply, and the reply."""
-    seq, events = device.send(Request.SAMPLES, samples.pack()), list[Packet]()
-    while packet := device.packet(ANSWER_SECONDS):
-        if packet.type < Event.VERDICT:
-            assert (packet.type, packet.seq) == (Request.SAMPLES | REPLY, seq), "no reply to SAMPLES, but another"
-            return events, Taken.unpack(packet.body)
-        events.append(packet)
-    raise AssertionError(f"no reply to SAMPLES within {ANSWER_SECONDS:g} s")
-
-
-def _in_order(events: list[Packet], number: int, hop: int, features: int) -> None:
+def _in_order(events: list[Packet], number: int, spec: Spec, options: Option) -> None:
     numbers = [event.seq for event in events]
     assert numbers == [(numbers[0] + place) % 256 for place in range(len(events))], "events' numbers have a gap"
     windows: list[list[Packet]] = []
@@ -220,11 +246,13 @@ def _in_order(events: list[Packet], number: int, hop: int, features: int) -> Non
             windows.append([])
         assert windows, "an event before the first VERDICT"
         windows[-1].append(event)
-    for place, (verdict, *parts, costs) in enumerate(windows):
+    for place, (verdict, *parts) in enumerate(windows):
         told, window = Verdict.unpack(verdict.body), (number + place) % 2**32
-        assert (told.window, told.first) == (window, window * hop % 2**32)
-        assert costs.type == Event.COSTS and Costs.unpack(costs.body).window == window
-        assert _features([Features.unpack(part.body) for part in parts if part.type == Event.FEATURES]) == features
+        assert (told.window, told.first) == (window, window * spec.hop % 2**32)
+        if Option.COSTS in options:
+            costs = parts.pop()
+            assert costs.type == Event.COSTS and Costs.unpack(costs.body).window == window
+        assert _features([Features.unpack(part.body) for part in parts if part.type == Event.FEATURES]) == spec.features
         assert {part.type for part in parts} == {Event.FEATURES}
         assert {Features.unpack(part.body).window for part in parts} == {window}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cyberhans.alarm import State
 from cyberhans.device import Device
 from cyberhans.hil.plugin import Record
@@ -29,14 +31,18 @@ def test_shape_is_the_specs(hil_station: Station) -> None:
 
 def test_board_is_the_one_expected(hil_station: Station) -> None:
     board = hil_station.board
-    if board is not None:
-        assert hil_station.device().info.board == board.name
+    if board is None:
+        pytest.skip(f"device {hil_station.entry.id}: the map names no board for it, so that any will do")
+    assert hil_station.device().info.board == board.name
 
 
 def test_serial_number_is_sixteen_digits_and_stays(hil_station: Station) -> None:
     first = hil_station.device().ask_info().serial
     assert len(first) == 16 and set(first) <= set("0123456789abcdefABCDEF")
-    hil_station.close()
+    if hil_station.resets:
+        hil_station.restart()
+    else:
+        hil_station.close()
     assert hil_station.device().info.serial == first
 
 

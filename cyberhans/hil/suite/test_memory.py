@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-
-from cyberhans.device import Refused
+from cyberhans.hil.agreement import within_the_promise
 from cyberhans.hil.plugin import Record
+from cyberhans.hil.request import told_of_windows, unless_unknown
 from cyberhans.hil.station import Station
-from cyberhans.messages import Memory, Option, Refusal
+from cyberhans.messages import Memory
 from cyberhans.verify import adversarial_windows
 
 
 def told(station: Station) -> Memory:
-    try:
+    with unless_unknown("MEMORY: how deep its stack has been is not known"):
         return station.device().memory()
-    except Refused as refused:
-        if refused.code == Refusal.UNKNOWN:
-            pytest.skip("this firmware does not answer MEMORY: how deep its stack has been is not known")
-        raise
+    raise AssertionError
 
 
 def test_work_memory_is_what_the_build_says(hil_station: Station, hil_record: Record) -> None:
@@ -28,15 +24,14 @@ def test_work_memory_is_what_the_build_says(hil_station: Station, hil_record: Re
         assert memory.work_bytes == hil_station.build.ram_shares["work_memory"]
 
 
-def test_the_stack_stays_within_what_is_reserved(hil_station: Station, hil_record: Record) -> None:
+def test_the_stack_stays_within_the_promise(hil_station: Station, hil_record: Record) -> None:
     """After everything a stream can ask for. Where an operating system gives the stack, nothing is reserved."""
     device = hil_station.device()
-    list(device.replay(adversarial_windows(hil_station.detector.spec), Option.FEATURES | Option.COSTS))
+    list(device.replay(adversarial_windows(hil_station.detector.spec), told_of_windows(device)))
     memory = told(hil_station)
     hil_record("stack_bytes", memory.stack_bytes)
     hil_record("stack_used", memory.stack_used)
     assert memory.stack_used > 0
     if hil_station.build and hil_station.build.stack_bytes is not None:
         assert memory.stack_bytes == hil_station.build.stack_bytes
-    if memory.stack_bytes:
-        assert memory.stack_used <= memory.stack_bytes
+    within_the_promise(hil_station, memory)

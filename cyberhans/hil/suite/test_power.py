@@ -10,7 +10,9 @@ import pytest
 
 from cyberhans.alarm import Outcome, State
 from cyberhans.device import Device
+from cyberhans.hil.agreement import agree
 from cyberhans.hil.plugin import Record
+from cyberhans.hil.request import unless_unknown
 from cyberhans.hil.station import Station
 from cyberhans.messages import UNDO, Info, Mode, Option, Request, Samples, Storage
 
@@ -19,7 +21,6 @@ MOST_KILLS = 100
 WINDOWS_OF_A_KILL = 40  # of --hil-soak: so many windows more, one kill more
 WORK_SECONDS = 0.3  # within which power goes
 PATIENCE_SECONDS = 10.0  # for windows of run mode, which take as long as the machine does
-ALARM = ("score", "state", "votes", "reasons", "change", "rise")
 FINE = (Storage.NONE, Storage.EMPTY, Storage.RESUMED)
 
 
@@ -55,17 +56,14 @@ def test_power_lost_at_work_leaves_no_wrong_verdict(
         device = hil_station.device()
         before = device.ask_info()
         _work(device, golden, chance)
-        _right(hil_station, _begun(hil_station, before), chance.randrange(len(golden)))
+        _right(hil_station, _begun(hil_station, before), chance.randrange(len(golden)), hil_record)
     hil_record("kills", kills)
 
 
-def _right(station: Station, device: Device, number: int) -> None:
+def _right(station: Station, device: Device, number: int, record: Record) -> None:
     """That golden window, by itself."""
     window = station.detector.golden[number][None]
-    (told,), expected = device.replay(window), station.core.watch().run(window)
-    assert told.features is not None and told.features.tolist() == expected.features[0].tolist()
-    for name in ALARM:
-        assert getattr(told, name) == int(getattr(expected, name)[0]), f"{name} of golden window {number}"
+    assert len(agree(station, device.replay(window), station.core.watch().run(window), record)) == 1
 
 
 def _work(device: Device, windows: np.ndarray, chance: random.Random) -> None:
@@ -84,18 +82,18 @@ def _work(device: Device, windows: np.ndarray, chance: random.Random) -> None:
 
 
 @pytest.mark.usefixtures("resets")
-def test_the_first_window_after_power_on_is_as_built(hil_station: Station) -> None:
+def test_the_first_window_after_power_on_is_as_built(hil_station: Station, hil_record: Record) -> None:
     """A host's first stream knows nothing of what was before; run mode counts from 0."""
     alarmed = hil_station.detector.golden[: hil_station.affordable(5)]
     list(hil_station.device().replay(alarmed, Option(0)))
     device = _begun(hil_station, hil_station.device().ask_info())
-    told = device.last_verdicts()
+    with unless_unknown("VERDICTS"):
+        told = device.last_verdicts()
     assert [judgement.window for judgement in told.last] == list(range(told.windows - len(told.last), told.windows))
     expected = hil_station.core.watch().run(alarmed)
-    judged = list(device.replay(alarmed, number=0))
+    judged = agree(hil_station, device.replay(alarmed, number=0), expected, hil_record)
     assert [(one.window, one.first) for one in judged] == [(k, k * device.info.hop) for k in range(len(judged))]
-    for name in ALARM:
-        assert [getattr(one, name) for one in judged] == getattr(expected, name).tolist(), name
+    assert len(judged) == len(alarmed)
 
 
 @pytest.mark.usefixtures("resets")
@@ -111,7 +109,8 @@ def test_power_lost_in_run_mode_leaves_the_old_baseline_or_the_new(
     for seconds in turns:
         device.run()
         before = device.ask_info()
-        told = _rebaseline(device, chance, seconds, hil_station.entry.emulated)
+        with unless_unknown("BASELINE"):
+            told = _rebaseline(device, chance, seconds, hil_station.entry.emulated)
         done += told.revision - before.revision
         after = _begun(hil_station, before).info
         if after.storage == Storage.NONE:
@@ -119,10 +118,12 @@ def test_power_lost_in_run_mode_leaves_the_old_baseline_or_the_new(
         else:
             assert told.revision <= after.revision <= told.revision + 1, f"told {told.revision}, found {after.revision}"
         device = hil_station.device()
-        assert device.last_verdicts().windows <= 1 + PATIENCE_SECONDS * _rate(hil_station)
+        with unless_unknown("VERDICTS"):
+            judged = device.last_verdicts().windows
+        assert judged <= 1 + PATIENCE_SECONDS * _rate(hil_station)
         _sound(device, after)
     hil_record("baselines_set", done)
-    _right(hil_station, hil_station.device(), 0)  # a host's stream begins as built, whatever is stored
+    _right(hil_station, hil_station.device(), 0, hil_record)  # a host's stream begins as built, whatever is stored
     hil_station.device().run()
     _sound(hil_station.device(), hil_station.device().ask_info())  # and run mode has what it had
 
@@ -142,7 +143,7 @@ def test_a_damaged_store_is_refused(hil_station: Station, hil_record: Record) ->
         assert (after.storage, after.revision) == (Storage.REFUSED, 0)
     else:
         assert after.storage in FINE and after.revision <= info.revision
-    _right(hil_station, hil_station.device(), 0)
+    _right(hil_station, hil_station.device(), 0, hil_record)
     hil_station.forget_store()
 
 
