@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
 
 from cyberhans import boards
@@ -18,6 +17,8 @@ PROMISED_WINDOWS, PROMISED_ELSEWHERE, PROMISED_PAIRS = {"native": 10_000}, 500, 
 
 
 if os.environ.get("CYBERHANS_ENDURANCE"):  # examples of every property test that does not name its own number
+    import hypothesis
+
     hypothesis.settings.register_profile("endurance", max_examples=2000, deadline=None)
     hypothesis.settings.load_profile("endurance")
 

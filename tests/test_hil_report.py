@@ -120,3 +120,34 @@ def test_the_page_tells_both_values_in_decibels(report: Report) -> None:
     text = page(report.results, BEGAN)
     assert re.search(r"<code>0x0200</code> \(6\.0206 dB\),\s+host <code>0x0100</code> \(3\.0103 dB\)", text)
     assert "difference +3.01 dB" in text
+
+
+def test_what_was_tested_and_what_could_not_be_collected_stand_at_the_top(tmp_path: Path) -> None:
+    """A run in which nothing ran does not look like a good one."""
+    report = Report(tmp_path, ["left-fan: board:native, gaussian 0123"])
+    report.pytest_collectreport(SimpleNamespace(failed=False))  # type: ignore[arg-type]
+    failed = SimpleNamespace(failed=True, nodeid="suite", longrepr="Traceback\nModuleNotFoundError: No module 'x'")
+    report.pytest_collectreport(failed)  # type: ignore[arg-type]
+    report.pytest_sessionfinish(SimpleNamespace(exitstatus=2))  # type: ignore[arg-type]
+    text = report.path.read_text()
+    assert "<li>left-fan: board:native, gaussian 0123</li>" in text
+    assert "could not be collected" in text and "suite: ModuleNotFoundError: No module &#39;x&#39;" in text
+
+
+@pytest.mark.parametrize(("nodeid", "told"), [
+    ("a/test_parity.py::test_every_bit[left-fan-golden]", "parity: every bit"),
+    ("a/test_parity.py::test_every_bit[left-fan-day-1]", "parity: every bit"),
+    ("a/test_bad_line.py::test_a_packet[left-fan-crc_zero]", "bad line: a packet (crc zero)"),
+    ("a/test_bad_line.py::test_a_packet[crc-left-fan]", "bad line: a packet (crc)"),
+])  # fmt: skip
+def test_a_test_is_told_by_its_own_parameters(nodeid: str, told: str, report: Report) -> None:
+    made = reported("left", "passed")
+    made.nodeid = nodeid
+    source = {"golden": "golden", "day-1": "day-1"}.get(nodeid.split("left-fan-")[-1].rstrip("]"))
+    made.user_properties = [
+        ("hil_device", "left"),
+        ("hil_detector", "fan"),
+        *([("hil_recording", source)] if source else []),
+    ]
+    report.pytest_runtest_logreport(made)
+    assert report.results[0].test == told

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cyberhans.hil.options import baseline, entries, log_dir, pairs
+from cyberhans.hil.options import baseline, entries, log_dir, pairs, tested
 
 
 def register(config: pytest.Config) -> None:
@@ -24,7 +24,7 @@ def register(config: pytest.Config) -> None:
     if folder := log_dir(config):
         for name in pairs(config):
             _forget_logs(folder, name)
-        config.pluginmanager.register(Report(folder), "hil-report")
+        config.pluginmanager.register(Report(folder, tested(config)), "hil-report")
     if config.getoption("update_baseline"):
         config.pluginmanager.register(Update(baseline(config)), "hil-update")
 

@@ -7,6 +7,7 @@ device is asked for.
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
 import itertools
 import tempfile
@@ -136,6 +137,17 @@ def why_absent(config: pytest.Config) -> str:
     if path := config.getoption("hil_map"):
         return f"no device of {path} is connected: ask for one by --device ID, or say connected = true"
     return NO_DEVICE
+
+
+def tested(config: pytest.Config) -> list[str]:
+    """A line for each device with each detector, for people: what it is, and what cannot be tried on it."""
+    stated = image(config)
+    what = f", image {stated} (SHA-256 {hashlib.sha256(stated.read_bytes()).hexdigest()[:16]})" if stated else ""
+    return [
+        f"{name}: {entry.url or entry.start}, {detector.kind} {detector.digest.hex()[:16]}{what}"
+        + (", learning: it never alarms, so that the states normal to alarm are not tried" * detector.uncalibrated)
+        for name, (entry, detector) in pairs(config).items()
+    ]
 
 
 def image(config: pytest.Config) -> Path | None:

@@ -45,6 +45,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         register(session.config)
 
 
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [f"hil: {line}" for line in options.tested(config)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tests that were skipped for want of a device or a detector do not pass for a good run."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if absent := sum(options.why_absent(config) in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(f"{absent} tests of devices did not run: {options.why_absent(config)}", yellow=True)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With -n N of pytest-xdist: devices run side by side, each on one worker."""

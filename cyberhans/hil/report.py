@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
@@ -37,9 +38,11 @@ class Result:
 class Report:
     """Gathers what tests of devices have told, on the process that reports, and writes DIR/report.html at the end."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "report.html"
+    def __init__(self, folder: Path, tested: Sequence[str] = ()) -> None:
+        """tested: a line for each device with each detector."""
+        self.path, self.tested = folder / "report.html", tested
         self.results: list[Result] = []
+        self.broken: list[str] = []  # why tests could not be collected
         self.failed = ""
         self._began = datetime.now(UTC)
 
@@ -48,10 +51,16 @@ class Report:
         if "hil_device" in told and (report.when == "call" or not report.passed):
             self.results.append(_result(report, told))
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.broken.append(f"{report.nodeid}: {str(report.longrepr).strip().splitlines()[-1]}")
+
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         fresh = self.path.with_name(self.path.name + ".new")
         try:
-            fresh.write_text(page(self.results, self._began), encoding="utf-8", errors="backslashreplace")
+            fresh.write_text(
+                page(self.results, self._began, self.tested, self.broken), encoding="utf-8", errors="backslashreplace"
+            )
             os.replace(fresh, self.path)
         except OSError as wrong:
             self.failed = f"{self.path}: cannot be written: {wrong.strerror}; choose another --hil-log-dir"
@@ -61,7 +70,7 @@ class Report:
         terminalreporter.write_line(self.failed or f"report: {self.path}", red=bool(self.failed))
 
 
-def page(results: list[Result], began: datetime) -> str:
+def page(results: list[Result], began: datetime, tested: Sequence[str] = (), broken: Sequence[str] = ()) -> str:
     """HTML: a table of devices x tests, what failed with the first difference and the link's last packets, figures."""
     from jinja2 import Environment
 
@@ -75,6 +84,7 @@ def page(results: list[Result], began: datetime) -> str:
         version=cyberhans.__version__, began=began.strftime("%Y-%m-%d %H:%M:%S UTC"), columns=columns, tests=tests,
         cells=cells, worst=worst, counts=Counter(row.outcome for row in results),
         failed=[row for row in results if row.outcome == "failed"], results=results,
+        tested=tested, broken=broken,
     )  # fmt: skip
 
 
@@ -88,17 +98,23 @@ def _result(report: pytest.TestReport, told: dict[str, Any]) -> Result:
     difference = told.get("difference")
     figures = {name: value for name, value in told.items() if name not in HIDDEN}
     return Result(
-        _test(report.nodeid), str(told["hil_device"]), str(told["hil_detector"]), str(told.get("hil_recording", "")),
+        _test(report.nodeid, told),
+        str(told["hil_device"]), str(told["hil_detector"]), str(told.get("hil_recording", "")),
         report.outcome, report.duration, _message(report), figures,
         json.loads(str(difference)) if difference else None, str(told.get("link", "")),
     )  # fmt: skip
 
 
-def _test(nodeid: str) -> str:
-    """Its file's and its own name as words: `parity: every window has the hosts bits`."""
+def _test(nodeid: str, told: dict[str, Any]) -> str:
+    """Its file's and its own name as words, and what it has for parameters beside device, detector and windows:
+    `robustness: a damaged packet is dropped and counted (crc)`."""
     path, _, name = nodeid.partition("::")
-    words = name.split("[")[0].removeprefix("test_").replace("_", " ")
-    return f"{Path(path).stem.removeprefix('test_').replace('_', ' ')}: {words}"
+    function, _, parameters = name.removesuffix("]").partition("[")
+    pair = f"{told['hil_device']}-{told['hil_detector']}"
+    rest = "-".join(part for part in (pair, told.get("hil_recording")) if part)
+    own = parameters.removeprefix(rest).removesuffix(rest).strip("-")
+    words = f"{function} ({own})" if own else function
+    return f"{Path(path).stem.removeprefix('test_').replace('_', ' ')}: {words.removeprefix('test_').replace('_', ' ')}"
 
 
 def _message(report: pytest.TestReport) -> str:

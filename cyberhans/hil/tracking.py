@@ -110,5 +110,6 @@ class Update:
             self.failed, session.exitstatus = str(wrong), pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        told = self.failed or f"{self.path}: figures of {len(self.found)} rows written"
+        none = f"{self.path}: nothing is written: no test of costs has told any"
+        told = self.failed or (f"{self.path}: figures of {len(self.found)} rows written" if self.found else none)
         terminalreporter.write_line(told, red=bool(self.failed))

@@ -30,4 +30,5 @@ def test_costs_are_no_worse_than_before(hil_station: Station, hil_record: Record
         pytest.skip(f"{path} has no figures of {', '.join(key)}: write them with --update-baseline")
     if before.get("digest") != digest:
         pytest.skip(f"{path}: the figures of {', '.join(key)} are of another detector: --update-baseline")
-    assert worse(found, before) == []
+    grown = worse(found, before)
+    assert not grown, "; ".join(grown)
