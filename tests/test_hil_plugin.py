@@ -352,3 +352,21 @@ def test_a_failed_test_leaves_a_device_that_works_to_the_next(tmp_path: Path) ->
     done = run(tmp_path, *line, test=test)
     assert counts(done) == {"passed": 1, "failed": 1}
     assert "the device went away" in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--hil-soak=-5", "--hil-soak=0", "--hil-windows=0", "--hil-count=x"])
+def test_a_number_of_nothing_is_bad_usage(option: str, tmp_path: Path) -> None:
+    done = run(tmp_path, option)
+    assert done.returncode == 4 and "a whole number of 1 or more" in done.stderr
+
+
+def test_a_device_that_is_not_there_is_one_line_a_test(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    done = run(tmp_path, "--device", "/dev/ttyNOPE0", "--detector", folders[0], "--hil-log-dir", "log")
+    assert done.returncode == 1
+    assert "/dev/ttyNOPE0: cannot be opened" in done.stdout and "Traceback" not in done.stdout
+    assert "def open_device" not in done.stdout
+    assert "cannot be opened" in (tmp_path / "log" / "report.html").read_text()
+
+
+def test_a_run_without_a_device_says_so_at_its_end(tmp_path: Path) -> None:
+    assert "2 tests of devices did not run: no device: give --device" in run(tmp_path).stdout

@@ -7,6 +7,7 @@ import os
 import queue
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -32,12 +33,13 @@ def run_command(entry: Entry, command: str, files: Mapping[str, str] | None = No
     except (OSError, subprocess.TimeoutExpired) as wrong:
         raise CyberHansError(f"device {entry.id}: `{command}`: {wrong}") from None
     if done.returncode:
-        said = (done.stderr + done.stdout).strip().splitlines() or ["no message"]
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no message"]
         raise CyberHansError(f"device {entry.id}: `{command}` ended with {done.returncode}: {said[-1]}")
 
 
 class Started:
-    """The `start` command of a device, and all that it has started, until close() or the end of this Python.
+    """The `start` command of a device, and all that it has started, until close() or the end of this Python. Where that
+    is killed the command itself ends too, if the kernel can see to it; what it has started in turn may go on.
 
     url: what it has printed.
     """
@@ -47,7 +49,8 @@ class Started:
         where = f"device {entry.id}: `{entry.start}`"
         try:
             child = subprocess.Popen(
-                shlex.split(entry.start), stdout=subprocess.PIPE, stdin=subprocess.PIPE, cwd=entry.folder,
+                [*_dying_with_parent(), *shlex.split(entry.start)],
+                stdout=subprocess.PIPE, stdin=subprocess.PIPE, cwd=entry.folder,
                 start_new_session=True,  # a group of its own, which ends as a whole
             )  # fmt: skip
         except OSError as wrong:
@@ -67,6 +70,11 @@ class Started:
         if not self.url:
             self.close()
             raise CyberHansError(f"{where} ended and printed no /dev/... or socket://...")
+
+
+def _dying_with_parent() -> list[str]:
+    found = shutil.which("setpriv")
+    return [found, "--pdeathsig", "KILL", "--"] if found else []
 
 
 def _drain(pipe: IO[bytes], told: queue.SimpleQueue[str]) -> None:

@@ -16,6 +16,7 @@ from cyberhans.player import parse
 
 USB = re.compile("([0-9a-fA-F]{4}):([0-9a-fA-F]{4}):(.+)")
 
+LONGEST = 64  # letters of an id
 NAME = re.compile(r"[A-Za-z0-9_.-]+")  # of a device and of a detector: names of tests and of files are made of them
 
 
@@ -53,8 +54,11 @@ class Entry:
     def __post_init__(self) -> None:
         """Raises CyberHansError."""
         where = f"device {self.id}"
-        if not NAME.fullmatch(self.id):
-            raise CyberHansError(f"device {self.id!r}: name it with A to Z, a to z, 0 to 9, _ . - alone")
+        if not NAME.fullmatch(self.id) or len(self.id) > LONGEST or not self.id.strip("."):
+            raise CyberHansError(f"device {self.id[:80]!r}: name it with A to Z, a to z, 0 to 9, _ . - alone, "
+                                 f"at most {LONGEST} of them")  # fmt: skip
+        if not self.url.isprintable():
+            raise CyberHansError(f"{where}: url {self.url!r} has a character that no URL has")
         if bool(self.url) == bool(self.start):
             raise CyberHansError(f"{where}: give either url or start")
         if self.compiler not in COMPILERS:
@@ -87,8 +91,8 @@ def entry_of(url: str, compiler: str = "gcc") -> Entry:
 def load_map(path: str | Path) -> dict[str, Entry]:
     """Entries by id, in the file's order. Raises CyberHansError: no file, no TOML, an unknown key, a wrong value."""
     try:
-        rows = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
+        rows = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as wrong:
         raise CyberHansError(f"{path}: {getattr(wrong, 'strerror', None) or wrong}") from None
     if not rows:
         raise CyberHansError(f'{path}: no device in it; write [NAME] and below it url = "board:native"')

@@ -6,6 +6,7 @@ device is asked for.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import hashlib
 import importlib.util
@@ -37,15 +38,24 @@ def add_options(parser: pytest.Parser) -> None:
                     help="what the device holds, or what is built for it; repeatable")  # fmt: skip
     group.addoption("--hil-map", metavar="FILE", help="devices.toml: the devices of the bench by their ids")
     group.addoption("--hil-require", action="store_true", help="a skipped test is a failure")
-    group.addoption("--hil-count", type=int, metavar="N", help="fail unless exactly N tests of devices have run")
+    group.addoption("--hil-count", type=_count, metavar="N", help="fail unless exactly N tests of devices have run")
     group.addoption("--hil-recordings", metavar="PATH", help="a WAV file or a folder of them, to be sent as well")
-    group.addoption("--hil-windows", type=int, default=20, metavar="N", help="windows of each recording, at most (20)")
-    group.addoption("--hil-soak", type=int, metavar="N", help="windows of the soak (200; on a slow line less)")
+    group.addoption(
+        "--hil-windows", type=_count, default=20, metavar="N", help="windows of each recording, at most (20)"
+    )
+    group.addoption("--hil-soak", type=_count, metavar="N", help="windows of the soak (200; on a slow line less)")
     group.addoption("--hil-compiler", default="gcc", metavar="NAME", help="for board:NAME: gcc or zig")
     group.addoption("--hil-image", metavar="FILE", help="for board:NAME: run this image instead of building one")
     group.addoption("--hil-log-dir", metavar="DIR", help="report.html and a log of every packet go there")
     group.addoption("--hil-baseline", metavar="FILE", default="hil/baseline.json", help="figures of earlier runs")
     group.addoption("--update-baseline", action="store_true", help="write this run's figures to that file")
+
+
+def _count(text: str) -> int:
+    """Of tests or windows: at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a whole number of 1 or more")
+    return int(text)
 
 
 def check(config: pytest.Config) -> None:

@@ -192,10 +192,12 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, A
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """With --hil-require a skipped test is a failure; after a failed one, whose last packets are kept, the device is
-    opened anew."""
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """With --hil-require a skipped test is a failure; what the line or the device has said is one line, no traceback;
+    after a failed test, whose last packets are kept, the device is opened anew."""
     report = yield
+    if report.failed and _pair(item) and call.excinfo and isinstance(call.excinfo.value, CyberHansError):
+        report.longrepr = str(call.excinfo.value)
     if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("hil_require"):
         report.outcome, report.longrepr = "failed", _required(report.longrepr)
     station = (getattr(item, "funcargs", None) or {}).get("hil_station")

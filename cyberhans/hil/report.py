@@ -50,12 +50,16 @@ class Report:
         told = dict(report.user_properties)
         if "hil_device" in told and (report.when == "call" or not report.passed):
             self.results.append(_result(report, told))
+        elif report.failed and "hil_device" not in told:  # a worker has crashed, or it is none of ours
+            self.broken.append(f"{report.nodeid}: {_message(report)}")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.broken.append(f"{report.nodeid}: {str(report.longrepr).strip().splitlines()[-1]}")
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if session.exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR):
+            self.broken.append(f"the run was cut short after {len(self.results)} tests of devices")
         fresh = self.path.with_name(self.path.name + ".new")
         try:
             fresh.write_text(

@@ -68,8 +68,9 @@ def load_baseline(path: Path) -> dict[Key, Row]:
             for detector, compilers in detectors.items()
             for compiler, row in compilers.items()
         }
-    except (OSError, ValueError, AttributeError, TypeError) as wrong:
-        raise CyberHansError(f"{path}: no baseline of figures: {wrong}; write it anew with --update-baseline") from None
+    except (OSError, ValueError, AttributeError, TypeError, OverflowError, RecursionError) as wrong:
+        raise CyberHansError(f"{path}: no baseline of figures ({wrong}): delete it, or take it back from your version "
+                             "control, then --update-baseline") from None  # fmt: skip
 
 
 def _value(name: str, value: Any) -> Any:
