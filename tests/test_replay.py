@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from command import cyberhans
 from fake_device import fake_device, info_of
-from proxy import proxy
 from small_detector import noise, small_detector, small_image, small_spec, steady_alarm
 
 from cyberhans import exchange
@@ -26,6 +25,7 @@ from cyberhans.detector import Detector
 from cyberhans.device import Device, open_device
 from cyberhans.emulator import Emulator
 from cyberhans.errors import CyberHansError
+from cyberhans.hil.proxy import proxy
 from cyberhans.messages import (
     REPLY,
     STOP,

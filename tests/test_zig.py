@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counts import ENDURANCE
 from small_detector import noise, small_detector, small_spec
 from test_build import deepest_stack, image_sizes
 
@@ -29,7 +30,10 @@ CORES = ("microbit", "netduinoplus2", "mps3-an547", "virt-rv32imac", "virt-rv32i
 pytestmark = [pytest.mark.slow]
 everywhere = pytest.mark.parametrize(
     ("name", "compiler"),
-    [("native", "zig"), *(pytest.param(name, "zig", marks=pytest.mark.emulator) for name in BARE)],
+    [
+        ("native", "zig"),
+        *(pytest.param(name, "zig", marks=pytest.mark.emulator) for name in (BARE if ENDURANCE else CORES)),
+    ],
 )
 bare = pytest.mark.parametrize(("name", "compiler"), [(name, "zig") for name in BARE])
 
