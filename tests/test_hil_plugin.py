@@ -17,6 +17,7 @@ from small_detector import small_detector, small_image, small_spec
 
 from cyberhans.packet_log import Happening, read_log
 
+pytestmark = pytest.mark.slow  # each is a run of pytest
 ROOT = Path(__file__).resolve().parent.parent
 TEST = """
 def test_answers(hil_device, hil_record):
@@ -42,7 +43,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def run(folder: Path, *arguments: object, test: str = TEST) -> subprocess.CompletedProcess[str]:
     (folder / "test_mine.py").write_text(test)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "", "COLUMNS": "300"}
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    environment = outer | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "", "COLUMNS": "300"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -277,7 +279,6 @@ def test_evidence_of_what_failed_ends_with_the_packets_of_the_test(tmp_path: Pat
     assert len(last) == 2 and set(last) <= {"INFO_REPLY", "VERDICT"}  # of run mode, which goes on; none of the closing
 
 
-@pytest.mark.slow
 def test_the_log_of_a_worker_that_crashed_stays_and_the_next_run_begins_anew(tmp_path: Path) -> None:
     done = logged(tmp_path, "-n", "1")
     assert counts(done) == {"passed": 2, "failed": 2, "error": 1}, done.stdout
@@ -298,7 +299,6 @@ cp --remove-destination "$1" firmware
 """
 
 
-@pytest.mark.slow
 def test_a_device_is_flashed_once_with_each_detector(folders: tuple[Path, Path], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "power")
     (tmp_path / "flash.sh").write_text(FLASHES)
@@ -315,7 +315,6 @@ def test_a_device_is_flashed_once_with_each_detector(folders: tuple[Path, Path],
     assert [re.findall("desk-(quiet|loud)", image) for image in images] == [["quiet"], ["loud"]]
 
 
-@pytest.mark.slow
 def test_figures_of_another_detector_are_not_compared(tmp_path: Path) -> None:
     """One of the same name, that has another Spec: a skipped test, so --hil-require fails."""
     small_detector(tmp_path / "fan")
@@ -328,7 +327,6 @@ def test_figures_of_another_detector_are_not_compared(tmp_path: Path) -> None:
     assert run(tmp_path, *line, "--update-baseline").returncode == run(tmp_path, *line, "--hil-require").returncode == 0
 
 
-@pytest.mark.slow
 def test_devices_run_side_by_side_each_on_a_worker_of_its_own(tmp_path: Path) -> None:
     """`-n 2`: the count is that of both workers together."""
     detector, image = small_image()
@@ -340,7 +338,6 @@ def test_devices_run_side_by_side_each_on_a_worker_of_its_own(tmp_path: Path) ->
     assert [len(found) for found in workers] == [1, 1], done.stdout
 
 
-@pytest.mark.slow
 def test_a_failed_test_leaves_a_device_that_works_to_the_next(tmp_path: Path) -> None:
     detector, image = small_image()
     test = (
