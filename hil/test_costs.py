@@ -134,6 +134,7 @@ def test_a_wrong_clock_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         bench.counts(board("microbit"), Path("image"))
 
 
+@pytest.mark.slow
 def test_each_spec_has_a_detector_of_its_own() -> None:
     """Two Specs with as many features: neither takes the other's folder."""
     assert SHORTER.features == bench.SPEC.features

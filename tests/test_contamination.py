@@ -160,6 +160,7 @@ def test_whole_recordings_are_named_without_the_healthy_ones() -> None:
     assert "day 2, recording pump day 4: 33%" in warning and "the other recordings" in warning
 
 
+@pytest.mark.slow
 def test_a_speed_of_their_own_explains_them() -> None:
     baseline = whole("pump", 1, "bearing_outer", 0.7)
     for number in FAULTY:
@@ -167,6 +168,7 @@ def test_a_speed_of_their_own_explains_them() -> None:
     assert not any("the other recordings" in warning for warning in told(baseline))
 
 
+@pytest.mark.slow
 def test_a_healthy_baseline_is_not_spoken_of() -> None:
     assert not any(UNLIKE in warning for warning in told(clean("pump", 2)))
 

@@ -66,6 +66,7 @@ def test_a_truncated_file_is_refused_by_that_word(seed: int, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("machine", ["pump", "fan"])
 @pytest.mark.parametrize("seconds", [1.0, 8.0])
+@pytest.mark.slow
 def test_healthy_recordings_are_good(
     machine: str, seconds: float, record_property: Callable[[str, object], None]
 ) -> None:

@@ -130,6 +130,7 @@ def test_mutated_events_are_gathered_or_refused_in_one_line() -> None:
     assert gathered > refused > 0
 
 
+@pytest.mark.slow
 def test_a_device_that_talks_nonsense_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange_room, "REPEAT_SECONDS", (0.01, 0.02))
     monkeypatch.setattr(device_room, "ANSWER_SECONDS", (0.05, 0.05))

@@ -228,6 +228,7 @@ def test_a_reset_command_is_run_and_its_failure_told(native: Station, tmp_path: 
         assert not station_of(Entry("desk", url), tmp_path).resets
 
 
+@pytest.mark.slow
 def test_a_flashed_device_is_waited_for(tmp_path: Path) -> None:
     """With the image that was built, in a folder with a space in its name; it is flashed once."""
     os.mkfifo(tmp_path / "power")

@@ -173,6 +173,7 @@ class _Pours:
         assert not data
 
 
+@pytest.mark.slow
 def test_a_host_that_takes_nothing_for_a_while_is_not_gone() -> None:
     """With sockets that hold little of what it does not take."""
     made = Proxy({}, {}, 0)

@@ -344,6 +344,15 @@ def test_wherever_a_log_is_cut_what_there_is_agrees(tmp_path: Path) -> None:
     assert replay_on("board:native", tmp_path / "log", image=small_image()[1]).equal
 
 
+def test_a_log_that_stops_between_a_verdict_and_its_features_accuses_nobody(tmp_path: Path) -> None:
+    lines = verified().read_bytes().splitlines(keepends=True)
+    last = max(number for number, line in enumerate(lines) if b'"VERDICT"' in line)
+    (tmp_path / "log").write_bytes(b"".join(lines[: last + 1]))
+    outcome = replay(tmp_path / "log", detector=small_image()[0])
+    assert outcome.equal, outcome.first_difference
+    assert outcome.windows >= WINDOWS
+
+
 def test_samples_whose_reply_was_lost_count_and_those_that_were_lost_do_not(tmp_path: Path) -> None:
     """Of the verify run every third reply is taken out; and a packet that the device never got is put in."""
     lines, replies, kept = rows(verified()), 0, list[Row]()

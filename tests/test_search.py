@@ -165,6 +165,7 @@ def axes(seed: int, off: float = 0.0, seconds: float = 6.0, label: str = "normal
     return replace(plain, samples=np.rint(samples / 2).astype(np.int16), segment_len=0, axes=())
 
 
+@pytest.mark.slow
 def test_the_yardstick_is_the_full_size_detector_that_train_makes() -> None:
     """Of several axes, which are judged head by head, and of a machine that is off for some of the time."""
     material = of_recordings([axes(seed, off=0.4) for seed in range(12)])

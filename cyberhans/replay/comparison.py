@@ -101,6 +101,14 @@ class Comparison:
         self._go_on(step)
 
     def end(self) -> None:
+        """The log stops here, perhaps in the midst of what its device was saying of a window."""
+        if self._played.waiting:
+            newest = max((window for _, window in self._played.waiting), key=self._place)
+            for key in [key for key in self._played.waiting if key[1] == newest]:
+                del self._played.waiting[key]
+        self._end_stream()
+
+    def _end_stream(self) -> None:
         """What one side alone has had is a difference, unless the log has lost it."""
         alone = list(self._logged.waiting.items())
         if alone and self._player.missed_events:
@@ -153,7 +161,7 @@ class Comparison:
         self._refused |= step.refused and _matters(step)
         kind = step.request.type if step.request else None
         if step.happening or (kind in ENDS and not step.refused):
-            self.end()
+            self._end_stream()
             self._start, self._unknown = None, ""
         if kind == Request.START and not step.refused and step.request:
             self._start = Start.unpack(step.request.body.ljust(8, b"\0")).window
