@@ -9,7 +9,7 @@ COMMIT  ?= HEAD
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fast parity suite usb endurance bench size size-diff screenshot tools clean
+.PHONY: help demo test check lint fast parity suite usb mutants endurance bench size size-diff screenshot tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,7 +39,6 @@ suite: $(VENV)/.tested ## the suite of cyberhans.hil on every board with four de
 usb: $(VENV)/.tested ## real USB: Debian's kernel in QEMU, both ends of a cable that is pulled during a capture; and the suite over it
 	$(BIN)/python -m hil.usb
 
-.PHONY: mutants
 mutants: $(VENV)/.tested ## the test of the tests: seeded faults, each to be caught in its stage; MUTANTS="--json", or names
 	$(BIN)/python -m hil.mutants $(MUTANTS)
 
